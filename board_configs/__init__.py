@@ -1,0 +1,1 @@
+"""Board configurations, installed as ``spinn_mam.board_configs``."""

@@ -1,0 +1,1 @@
+"""The software emulator of SpiNNaker's cores."""

@@ -1,0 +1,1 @@
+"""Activity counts times energy tables: modelled energy with its interval."""

@@ -1,0 +1,1 @@
+"""s16.15 arithmetic: the plain-integer specification and its compiled equal."""

@@ -1,0 +1,1 @@
+"""SpiNNaker machines: description, geometry, exchange with the tools' JSON."""

@@ -1,0 +1,1 @@
+"""Model documents, their schema, derived parameters and scaling."""

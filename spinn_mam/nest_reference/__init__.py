@@ -1,0 +1,1 @@
+"""The reference: NetworkSpec in NEST, ensembles, committed statistics."""

@@ -1,0 +1,1 @@
+"""NetworkSpec, the connectivity recipe and its random streams."""

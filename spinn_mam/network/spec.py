@@ -1,0 +1,218 @@
+"""NetworkSpec: a network as every backend and the mapping see it, with nothing left to derive.
+
+Structure only: populations with their parameters and drive, projections with their number of synapses and their
+distributions. Synapses themselves come from :mod:`spinn_mam.network.connectivity`. Units are NEST's: ms, mV, pF, pA,
+spikes/s. A delay is NEST's: from the time stamp of the spike to the step in which the input acts on the membrane.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class NeuronParameters:
+    """Leaky integrate-and-fire neuron with exponential currents (NEST ``iaf_psc_exp``, PyNN ``IF_curr_exp``).
+
+    Attributes
+    ----------
+    C_m : float
+        Membrane capacitance (pF).
+    tau_m, tau_syn_ex, tau_syn_in : float
+        Membrane and synaptic time constants (ms).
+    E_L, V_reset, V_th : float
+        Resting, reset and threshold potential (mV).
+    t_ref : float
+        Absolute refractory period (ms).
+    """
+
+    C_m: float
+    tau_m: float
+    tau_syn_ex: float
+    tau_syn_in: float
+    E_L: float
+    V_reset: float
+    V_th: float
+    t_ref: float
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """A normal distribution, redrawn until the value lies within its bounds.
+
+    Attributes
+    ----------
+    mean, sd : float
+        Mean and standard deviation before clipping; unit of the quantity drawn.
+    lower, upper : float
+        Bounds; may be infinite.
+    """
+
+    mean: float
+    sd: float
+    lower: float = -np.inf
+    upper: float = np.inf
+
+
+@dataclass(frozen=True, slots=True)
+class PoissonDrive:
+    """Independent Poisson input of each neuron of a population.
+
+    Attributes
+    ----------
+    rate : float
+        Summed rate of all external inputs of one neuron (spikes/s).
+    weight : float
+        Synaptic weight (pA).
+    delay : float
+        Delay (ms).
+    """
+
+    rate: float
+    weight: float
+    delay: float
+
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    """Neurons, or Poisson sources, of one kind.
+
+    Attributes
+    ----------
+    name : str
+        Such as ``"L23E"`` or ``"V1-23E"``.
+    size : int
+        Number of neurons or sources.
+    neuron : NeuronParameters or None
+        None for a population of Poisson sources.
+    I_e : float
+        Constant input current (pA).
+    V0_mean, V0_sd : float
+        Normal distribution of the initial membrane potentials (mV).
+    drive : PoissonDrive or None
+        Independent Poisson input.
+    source_rate : float
+        For sources: rate of each while it is on (spikes/s).
+    source_start, source_stop : float
+        For sources: when they are on, [start, stop) from the beginning of the simulation (ms).
+    """
+
+    name: str
+    size: int
+    neuron: NeuronParameters | None
+    I_e: float = 0.0
+    V0_mean: float = 0.0
+    V0_sd: float = 0.0
+    drive: PoissonDrive | None = None
+    source_rate: float = 0.0
+    source_start: float = 0.0
+    source_stop: float = np.inf
+
+    @property
+    def is_source(self) -> bool:
+        """Whether the population only emits spikes."""
+        return self.neuron is None
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """All synapses from one population to another: a fixed total number, sources and targets drawn independently.
+
+    Attributes
+    ----------
+    source, target : int
+        Indices into ``NetworkSpec.populations``.
+    n_synapses : int
+        Exact number; multapses and autapses allowed.
+    weight : Distribution
+        Synaptic weight (pA); its sign is that of its mean.
+    delay : Distribution
+        Delay (ms); drawn, then rounded to the nearest step, at least one step.
+    """
+
+    source: int
+    target: int
+    n_synapses: int
+    weight: Distribution
+    delay: Distribution
+
+    @property
+    def receptor(self) -> Literal["excitatory", "inhibitory"]:
+        """The synapse type, by the sign of the mean weight."""
+        return "excitatory" if self.weight.mean >= 0 else "inhibitory"
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSpec:
+    """A whole network.
+
+    Attributes
+    ----------
+    model : str
+        Name of the model document it comes from.
+    dt : float
+        Time step (ms).
+    populations : tuple of Population
+    projections : tuple of Projection
+    expected_rates : tuple of float
+        Expected mean rate of each population (spikes/s), for mapping and for down-scaling.
+    expected_rates_source : str
+        Where they come from.
+    N_scaling, K_scaling : float
+        Scales of population sizes and in-degrees that were applied.
+    drive : str
+        ``"poisson"`` or ``"dc"``.
+    """
+
+    model: str
+    dt: float
+    populations: tuple[Population, ...]
+    projections: tuple[Projection, ...]
+    expected_rates: tuple[float, ...]
+    expected_rates_source: str
+    N_scaling: float = 1.0
+    K_scaling: float = 1.0
+    drive: str = "poisson"
+
+    @property
+    def sizes(self) -> IntArray:
+        """Population sizes, shape (n_populations,)."""
+        return np.array([p.size for p in self.populations], dtype=np.int64)
+
+    @property
+    def offsets(self) -> IntArray:
+        """First global neuron index of each population and the total, shape (n_populations + 1,)."""
+        return np.concatenate([[0], np.cumsum(self.sizes)]).astype(np.int64)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Population names."""
+        return tuple(p.name for p in self.populations)
+
+    @property
+    def n_synapses(self) -> int:
+        """Number of recurrent (and source) synapses, without the Poisson drive."""
+        return sum(p.n_synapses for p in self.projections)
+
+    def index(self, name: str) -> int:
+        """Index of the population called ``name``."""
+        return self.names.index(name)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, as JSON takes it."""
+        return dataclasses.asdict(self)
+
+    def digest(self) -> str:
+        """Hexadecimal digest of all values."""
+        text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

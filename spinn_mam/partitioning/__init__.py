@@ -1,0 +1,1 @@
+"""Mapping a network onto a machine: pure functions on arrays."""
