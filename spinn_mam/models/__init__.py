@@ -1,1 +1,6 @@
 """Model documents, their schema, derived parameters and scaling."""
+
+from spinn_mam.models.document import model_names
+from spinn_mam.models.model import NetworkModel, load_model
+
+__all__ = ["NetworkModel", "load_model", "model_names"]

@@ -1,0 +1,59 @@
+"""A loaded model: its document, and the network it gives at a scale."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from spinn_mam.errors import DocumentError
+from spinn_mam.models import pd14
+from spinn_mam.models.document import Document, resolve
+from spinn_mam.network.spec import NetworkSpec
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkModel:
+    """A validated model document.
+
+    Attributes
+    ----------
+    document : Document
+        The values with their sources, the variants chosen and what differs from the default.
+    content : MicrocircuitDocument
+        The same, validated and in the package's units.
+    """
+
+    document: Document
+    content: pd14.MicrocircuitDocument
+
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+        return self.content.name
+
+    def network(self, N_scaling: float = 1.0, K_scaling: float = 1.0) -> NetworkSpec:
+        """Derive the network at a scale."""
+        return pd14.derive(self.content, N_scaling, K_scaling)
+
+
+def load_model(name_or_path: str, settings: Sequence[str] = (), variants: Mapping[str, str] | None = None) -> NetworkModel:
+    """Load a model document, choose variants and set values.
+
+    Parameters
+    ----------
+    name_or_path : str
+        ``"pd14"``, or the path of a document.
+    settings : sequence of str
+        ``KEY=VALUE`` each.
+    variants : mapping of str to str, optional
+        Choice by variant, such as ``{"drive": "dc"}``.
+
+    Examples
+    --------
+    >>> load_model("pd14").network().n_synapses
+    298880970
+    """
+    document = resolve(name_or_path, settings, variants)
+    if document.data.get("family") != "microcircuit":
+        raise DocumentError(document.name, "family", f"unknown model family {document.data.get('family')!r}: known is 'microcircuit'")
+    return NetworkModel(document, pd14.validate(document))

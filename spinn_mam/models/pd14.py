@@ -1,0 +1,374 @@
+"""The microcircuit family: schema of its documents and the derivation of a NetworkSpec."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from spinn_mam.errors import DocumentError, UnitError
+from spinn_mam.models.document import Document
+from spinn_mam.models.scaling import check_scale, compensating_current, psc_over_psp, synapse_numbers
+from spinn_mam.network.spec import Distribution, NetworkSpec, NeuronParameters, PoissonDrive, Population, Projection
+from spinn_mam.units import parse
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Source(_Frozen):
+    """A publication or public code that values come from."""
+
+    citation: str
+    doi: str
+
+
+def _convert(unit: str) -> Callable[[Any], Any]:
+    def convert(leaf: Any) -> Any:
+        if not isinstance(leaf, dict) or "value" not in leaf or "source" not in leaf:
+            raise ValueError('needs { value = ..., source = "..." }')
+        value = leaf["value"]
+        try:
+            return {**leaf, "value": [_row(v, unit) for v in value] if isinstance(value, list) else parse(value, unit)}
+        except UnitError as error:
+            raise ValueError(str(error)) from error
+
+    return convert
+
+
+def _row(value: Any, unit: str) -> Any:
+    return [parse(v, unit) for v in value] if isinstance(value, list) else parse(value, unit)
+
+
+class Scalar(_Frozen):
+    """One sourced number, in the unit of its field."""
+
+    value: float
+    source: str
+    note: str = ""
+
+
+class Vector(_Frozen):
+    """A sourced number for each population."""
+
+    value: tuple[float, ...]
+    source: str
+    note: str = ""
+
+
+class Matrix(_Frozen):
+    """A sourced number for each pair of populations, [target][source]."""
+
+    value: tuple[tuple[float, ...], ...]
+    source: str
+    note: str = ""
+
+
+class Choice(_Frozen):
+    """A sourced word."""
+
+    value: Literal["poisson", "dc"]
+    source: str
+    note: str = ""
+
+
+def _field(unit: str, **limits: float) -> Any:
+    return Field(json_schema_extra={"unit": unit, **limits})
+
+
+Ms = Annotated[Scalar, BeforeValidator(_convert("ms")), _field("ms")]
+MV = Annotated[Scalar, BeforeValidator(_convert("mV")), _field("mV")]
+PF = Annotated[Scalar, BeforeValidator(_convert("pF")), _field("pF")]
+Rate = Annotated[Scalar, BeforeValidator(_convert("spikes/s")), _field("spikes/s")]
+Number = Annotated[Scalar, BeforeValidator(_convert("")), _field("")]
+Numbers = Annotated[Vector, BeforeValidator(_convert("")), _field("")]
+MVs = Annotated[Vector, BeforeValidator(_convert("mV")), _field("mV")]
+Rates = Annotated[Vector, BeforeValidator(_convert("spikes/s")), _field("spikes/s")]
+Table = Annotated[Matrix, BeforeValidator(_convert("")), _field("")]
+
+
+class Simulation(_Frozen):
+    """Time step."""
+
+    dt: Ms
+
+
+class Neuron(_Frozen):
+    """Parameters of all neurons."""
+
+    C_m: PF
+    tau_m: Ms
+    tau_syn: Ms
+    E_L: MV
+    V_reset: MV
+    V_th: MV
+    t_ref: Ms
+
+
+class Populations(_Frozen):
+    """Names and full-scale sizes."""
+
+    names: tuple[str, ...]
+    N_full: Numbers
+
+
+class Synapses(_Frozen):
+    """Recurrent connectivity."""
+
+    probabilities: Table
+    PSP: MV
+    g: Number
+    weight_rel_sd: Number
+    L4E_to_L23E_factor: Number
+    L4E_to_L23E_weight_rel_sd: Number
+    delay_exc: Ms
+    delay_inh: Ms
+    delay_rel_sd: Number
+
+
+class External(_Frozen):
+    """Background input."""
+
+    K_ext: Numbers
+    rate: Rate
+    delay: Ms
+    drive: Choice
+
+
+class Thalamus(_Frozen):
+    """Transient thalamic input."""
+
+    enabled: bool
+    size: Number
+    probabilities: Numbers
+    rate: Rate
+    start: Ms
+    duration: Ms
+
+
+class Initial(_Frozen):
+    """Initial membrane potentials."""
+
+    V0_mean: MVs
+    V0_sd: MVs
+
+
+class FullScaleRates(_Frozen):
+    """Rates of the full-scale network."""
+
+    full_scale: Rates
+
+
+class MicrocircuitDocument(_Frozen):
+    """A whole, validated document of the microcircuit family."""
+
+    format: str
+    name: str
+    family: Literal["microcircuit"]
+    title: str
+    sources: dict[str, Source]
+    simulation: Simulation
+    neuron: Neuron
+    populations: Populations
+    synapses: Synapses
+    external: External
+    thalamus: Thalamus
+    initial: Initial
+    rates: FullScaleRates
+
+    @model_validator(mode="after")
+    def _consistent(self) -> MicrocircuitDocument:
+        n = len(self.populations.names)
+        vectors = {
+            "populations.N_full": self.populations.N_full,
+            "external.K_ext": self.external.K_ext,
+            "thalamus.probabilities": self.thalamus.probabilities,
+            "initial.V0_mean": self.initial.V0_mean,
+            "initial.V0_sd": self.initial.V0_sd,
+            "rates.full_scale": self.rates.full_scale,
+        }
+        for key, vector in vectors.items():
+            if len(vector.value) != n:
+                raise ValueError(f"{key}: {len(vector.value)} values for {n} populations")
+        table = self.synapses.probabilities.value
+        if len(table) != n or any(len(row) != n for row in table):
+            raise ValueError(f"synapses.probabilities: needs {n} rows of {n} values")
+        for key, values in (("synapses.probabilities", sum(table, ())), ("thalamus.probabilities", self.thalamus.probabilities.value)):
+            if any(not 0.0 <= p < 1.0 for p in values):
+                raise ValueError(f"{key}: probabilities must be at least 0 and below 1")
+        for key, vector in vectors.items():
+            if key in ("populations.N_full",) and any(v < 1 or v != int(v) for v in vector.value):
+                raise ValueError(f"{key}: sizes must be whole numbers of at least 1, found {[v for v in vector.value if v < 1 or v != int(v)]}")
+            if key in ("external.K_ext", "initial.V0_sd", "rates.full_scale") and any(v < 0 for v in vector.value):
+                raise ValueError(f"{key}: must not be negative")
+        positive = {
+            "simulation.dt": self.simulation.dt,
+            "neuron.C_m": self.neuron.C_m,
+            "neuron.tau_m": self.neuron.tau_m,
+            "neuron.tau_syn": self.neuron.tau_syn,
+            "synapses.delay_exc": self.synapses.delay_exc,
+            "synapses.delay_inh": self.synapses.delay_inh,
+            "external.delay": self.external.delay,
+            "thalamus.size": self.thalamus.size,
+        }
+        for key, scalar in positive.items():
+            if not scalar.value > 0:
+                raise ValueError(f"{key}: must be positive, found {scalar.value:g}")
+        not_negative = {
+            "neuron.t_ref": self.neuron.t_ref,
+            "synapses.weight_rel_sd": self.synapses.weight_rel_sd,
+            "synapses.L4E_to_L23E_weight_rel_sd": self.synapses.L4E_to_L23E_weight_rel_sd,
+            "synapses.delay_rel_sd": self.synapses.delay_rel_sd,
+            "external.rate": self.external.rate,
+            "thalamus.rate": self.thalamus.rate,
+            "thalamus.start": self.thalamus.start,
+            "thalamus.duration": self.thalamus.duration,
+        }
+        for key, scalar in not_negative.items():
+            if scalar.value < 0:
+                raise ValueError(f"{key}: must not be negative, found {scalar.value:g}")
+        if self.neuron.V_th.value <= max(self.neuron.V_reset.value, self.neuron.E_L.value):
+            raise ValueError("neuron.V_th: must lie above V_reset and E_L")
+        return self
+
+
+def validate(document: Document) -> MicrocircuitDocument:
+    """Check a resolved document against the schema and convert its units.
+
+    Raises
+    ------
+    DocumentError
+        With the key of the first thing that is wrong.
+    """
+    try:
+        return MicrocircuitDocument.model_validate(document.data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        problem = {"extra_forbidden": "unknown key", "missing": "is missing"}.get(first["type"], first["msg"].removeprefix("Value error, "))
+        raise DocumentError(document.name, where, problem) from None
+
+
+def derive(model: MicrocircuitDocument, N_scaling: float = 1.0, K_scaling: float = 1.0) -> NetworkSpec:
+    """Derive the network of a document at a scale.
+
+    Parameters
+    ----------
+    model : MicrocircuitDocument
+    N_scaling, K_scaling : float
+        Scales of population sizes and in-degrees, in (0, 1].
+
+    Returns
+    -------
+    NetworkSpec
+
+    Raises
+    ------
+    UsageError
+        If a scale is out of range.
+    """
+    check_scale("N_scaling", N_scaling)
+    check_scale("K_scaling", K_scaling)
+    neuron, synapses, external = model.neuron, model.synapses, model.external
+    names = model.populations.names
+    full = np.array(model.populations.N_full.value)
+    sizes = np.maximum(1, np.round(full * N_scaling)).astype(int)
+    rates = np.array(model.rates.full_scale.value)
+    tau_syn = neuron.tau_syn.value
+
+    psc = psc_over_psp(neuron.C_m.value, neuron.tau_m.value, tau_syn)
+    J = synapses.PSP.value * psc
+    inhibitory = np.array([name.endswith("I") for name in names])
+    weights = np.tile(np.where(inhibitory, synapses.g.value * J, J), (len(names), 1))
+    rel_sd = np.full_like(weights, synapses.weight_rel_sd.value)
+    if "L4E" in names and "L23E" in names:
+        special = names.index("L23E"), names.index("L4E")
+        weights[special] *= synapses.L4E_to_L23E_factor.value
+        rel_sd[special] = synapses.L4E_to_L23E_weight_rel_sd.value
+    n_full = synapse_numbers(np.array(synapses.probabilities.value), full, full)
+    n_synapses = np.round(n_full * N_scaling * K_scaling).astype(int)
+
+    K_ext, bg_rate = np.array(external.K_ext.value), external.rate.value
+    recurrent = compensating_current(K_scaling, tau_syn, weights, n_full / full[:, None], rates)
+    if external.drive.value == "poisson":
+        I_e = recurrent + compensating_current(K_scaling, tau_syn, np.full((len(names), 1), J), K_ext[:, None], np.array([bg_rate]))
+    else:
+        I_e = recurrent + bg_rate * K_ext * J * tau_syn / 1000.0
+
+    shrink = 1.0 / math.sqrt(K_scaling)
+    params = NeuronParameters(
+        C_m=neuron.C_m.value,
+        tau_m=neuron.tau_m.value,
+        tau_syn_ex=tau_syn,
+        tau_syn_in=tau_syn,
+        E_L=neuron.E_L.value,
+        V_reset=neuron.V_reset.value,
+        V_th=neuron.V_th.value,
+        t_ref=neuron.t_ref.value,
+    )
+    populations = [
+        Population(
+            name=name,
+            size=int(sizes[i]),
+            neuron=params,
+            I_e=float(I_e[i]),
+            V0_mean=model.initial.V0_mean.value[i],
+            V0_sd=model.initial.V0_sd.value[i],
+            drive=PoissonDrive(rate=float(bg_rate * K_ext[i] * K_scaling), weight=J * shrink, delay=external.delay.value)
+            if external.drive.value == "poisson"
+            else None,
+        )
+        for i, name in enumerate(names)
+    ]
+    dt = model.simulation.dt.value
+    # NEST rounds a drawn delay to the nearest step; redrawing below half a step makes the shortest one step
+    delay_exc = _clipped(synapses.delay_exc.value, synapses.delay_rel_sd.value, 0.5 * dt)
+    delay_inh = _clipped(synapses.delay_inh.value, synapses.delay_rel_sd.value, 0.5 * dt)
+    projections = [
+        Projection(
+            source=s,
+            target=t,
+            n_synapses=int(n_synapses[t, s]),
+            weight=_clipped(float(weights[t, s]) * shrink, float(rel_sd[t, s]), 0.0),
+            delay=delay_inh if inhibitory[s] else delay_exc,
+        )
+        for t in range(len(names))
+        for s in range(len(names))
+        if n_synapses[t, s] > 0
+    ]
+    expected = list(rates)
+    if model.thalamus.enabled:
+        th = model.thalamus
+        # the thalamic population keeps its size at any scale, as upstream; its synapses scale with targets and in-degrees
+        n_th = synapse_numbers(np.array(th.probabilities.value)[:, None], full, np.array([th.size.value]))[:, 0]
+        populations.append(
+            Population(
+                "TC", int(th.size.value), None, source_rate=th.rate.value, source_start=th.start.value, source_stop=th.start.value + th.duration.value
+            )
+        )
+        expected.append(0.0)
+        for t, n in enumerate(np.round(n_th * N_scaling * K_scaling).astype(int)):
+            if n > 0:
+                weight = _clipped(J * shrink, synapses.weight_rel_sd.value, 0.0)
+                projections.append(Projection(len(names), t, int(n), weight, delay_exc))
+    return NetworkSpec(
+        model=model.name,
+        dt=dt,
+        populations=tuple(populations),
+        projections=tuple(projections),
+        expected_rates=tuple(float(r) for r in expected),
+        expected_rates_source=model.rates.full_scale.source,
+        N_scaling=N_scaling,
+        K_scaling=K_scaling,
+        drive=external.drive.value,
+    )
+
+
+def _clipped(mean: float, rel_sd: float, nearest: float) -> Distribution:
+    """Make a normal around ``mean`` that keeps to its side of zero, at least ``nearest`` away."""
+    sd = abs(mean) * rel_sd
+    return Distribution(mean, sd, nearest, math.inf) if mean >= 0 else Distribution(mean, sd, -math.inf, -nearest)
