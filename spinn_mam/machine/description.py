@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
+
+from spinn_mam.machine.geometry import distance, row_lookup, shortest_vector
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +66,38 @@ class MachineDescription:
     def n_chips(self) -> int:
         """Number of working chips."""
         return len(self.x)
+
+    @property
+    def ethernet_rows(self) -> npt.NDArray[np.int32]:
+        """Rows of the Ethernet chips, one a board, ascending; shape (n_boards,)."""
+        return np.unique(self.ethernet)
+
+    def rows(self) -> npt.NDArray[np.int32]:
+        """Return the row of the chip at each coordinate, -1 where there is none; shape (width, height)."""
+        return row_lookup(self.x, self.y, (self.width, self.height))
+
+    def distance(self, source: npt.ArrayLike, target: npt.ArrayLike) -> npt.NDArray[np.int32]:
+        """Return the hops between chips given by row, as if nothing were dead; arrays broadcast."""
+        dx, dy = self._steps(source, target)
+        return distance(dx, dy, (self.width, self.height), (self.wrap_x, self.wrap_y))
+
+    def vector(self, source: npt.ArrayLike, target: npt.ArrayLike) -> npt.NDArray[np.int32]:
+        """Return the shortest (x, y, z) between chips given by row: hops along E, N and SW; shape (..., 3)."""
+        dx, dy = self._steps(source, target)
+        return shortest_vector(dx, dy, (self.width, self.height), (self.wrap_x, self.wrap_y))
+
+    def digest(self) -> str:
+        """Hexadecimal digest of all values but the name."""
+        state = hashlib.blake2b(digest_size=16)
+        for entry in fields(self):
+            if entry.name == "name":
+                continue
+            value = getattr(self, entry.name)
+            array = np.asarray(value)
+            state.update(f"{entry.name} {array.dtype.str} {array.shape};".encode())
+            state.update(np.ascontiguousarray(array).tobytes())
+        return state.hexdigest()
+
+    def _steps(self, source: npt.ArrayLike, target: npt.ArrayLike) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        a, b = np.asarray(source), np.asarray(target)
+        return self.x[b] - self.x[a], self.y[b] - self.y[a]
