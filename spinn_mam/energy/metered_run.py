@@ -1,7 +1,7 @@
 """Check of the energy model against the one metered SpiNNaker run that is public.
 
 Problem: a modelled energy is worth what its model has been checked against.
-Method: each phase of the run of 3 July 2017 is modelled with the same constants and compared with the mains meter. Its display resolves 0.01 kWh, so a
+Method: each phase of the run of 3 July 2017 is modelled with the same constants and compared with the mains meter. It resolves 0.01 kWh, so a
 difference of two readings is known to within 0.01 kWh. A phase that a constant comes from is marked as calibration, the others are held out.
 Only loading and the total discriminate: run and extraction are short against the meter's resolution.
 """

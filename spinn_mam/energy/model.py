@@ -1,9 +1,9 @@
 """Energy of a run phase: how often each action happens, times what it costs.
 
-Problem: no SpiNNaker board reports its energy, and at a time step of 0.1 ms the report of the tools is wrong, so the energy of a run has to be modelled.
-Method: count actions (board-seconds, frame-seconds, core-seconds, bits through routers), multiply with a table of constants, add. For the interval one
-constant at a time moves to each end of its own interval; the changes are added as root sum of squares, down and up apart (after GUM, JCGM 100:2008,
-section 5.1, with one-sided deviations). The corners, all constants at their worst together, are given too.
+Problem: no SpiNNaker board reports its energy, and at a time step of 0.1 ms the report of the tools is wrong, so it must be modelled.
+Method: count actions (board-seconds, frame-seconds, core-seconds, bits through routers), multiply with a table of constants, add.
+For the interval, one constant at a time moves to each end of its own interval; the changes are added as root sum of squares, down and
+up apart (after GUM, JCGM 100:2008, section 5.1, with one-sided deviations). The corners, all constants at their worst together, are given too.
 Cost: nothing. Every number that comes out is ``modelled``; none is a measurement.
 """
 
