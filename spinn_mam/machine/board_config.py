@@ -1,128 +1,22 @@
-"""Board configurations: TOML documents of boards and machines, checked and turned into MachineDescriptions.
-
-A machine's document names its board's document (``board-NAME.toml``), the rectangle of triads, whether its edges wrap, the cores
-that monitors take and what is dead. The installed ones are in ``spinn_mam.board_configs``; a path to a document of one's own works
-wherever a name does.
-"""
+"""Board configurations: from a name or a path to a MachineDescription, and the table of the installed ones."""
 
 from __future__ import annotations
 
-import json
-import tomllib
-from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from spinn_mam.errors import DocumentError
 from spinn_mam.machine.assembly import ChipConstants, assemble, core_mask, take_lowest_cores
 from spinn_mam.machine.description import MachineDescription
+from spinn_mam.machine.documents import BoardConfigDocument, BoardDocument, Constants, board_config_names, read_board, read_board_config
 from spinn_mam.machine.geometry import LINK_NAMES, TRIAD_OVERHANG, TRIAD_SIZE, board_outline_48, over_link, triad_board_origins
 
-PACKAGE = "spinn_mam.board_configs"
-FORMAT = "spinn_mam.board_config/1"
-
-Count = Annotated[int, Field(ge=0)]
-Positive = Annotated[int, Field(gt=0)]
-Link = Annotated[int, Field(ge=0, le=5)]
-Core = Annotated[int, Field(ge=1, le=17)]
-
-
-class _Document(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class Constant(_Document):
-    """A positive number with its unit and where it is from."""
-
-    value: Positive
-    unit: Literal["", "B", "Hz"]
-    source: Annotated[str, Field(min_length=1)]
-
-
-class Constants(_Document):
-    """Constants of a chip and its cores."""
-
-    sdram_bytes: Constant
-    router_entries: Constant
-    dtcm_bytes: Constant
-    itcm_bytes: Constant
-    clock_hz: Constant
-
-
-class ConstantOverrides(_Document):
-    """Constants in which a machine differs from its board's document."""
-
-    sdram_bytes: Constant | None = None
-    router_entries: Constant | None = None
-    dtcm_bytes: Constant | None = None
-    itcm_bytes: Constant | None = None
-    clock_hz: Constant | None = None
-
-
-class BoardDocument(_Document):
-    """A kind of board: its outline, cores and constants."""
-
-    format: Literal["spinn_mam.board/1"]
-    name: str
-    version: Literal[3, 5]
-    outline: Literal["square-4", "hexagon-48"]
-    cores_per_chip: Annotated[int, Field(ge=2, le=18)]
-    chips_with_fewer_cores: tuple[tuple[Count, Count, Annotated[int, Field(ge=2, le=18)]], ...]
-    cores_source: Annotated[str, Field(min_length=1)]
-    constants: Constants
-
-
-class WrapDocument(_Document):
-    """Whether links lead around the edges."""
-
-    x: bool
-    y: bool
-
-
-class BoardConfigDocument(_Document):
-    """A machine: boards, edges, monitors and what is dead."""
-
-    format: Literal["spinn_mam.board_config/1"]
-    name: Annotated[str, Field(min_length=1)]
-    title: str
-    board: str
-    triads: tuple[Positive, Positive] | None = None
-    wrap: WrapDocument
-    monitors_per_chip: Annotated[int, Field(ge=0, le=17)]
-    monitors_per_ethernet_chip: Annotated[int, Field(ge=0, le=17)]
-    dead_boards: tuple[tuple[Count, Count], ...] = ()
-    dead_chips: tuple[tuple[Count, Count], ...] = ()
-    dead_cores: tuple[tuple[Count, Count, Core], ...] = ()
-    dead_links: tuple[tuple[Count, Count, Link], ...] = ()
-    constants: ConstantOverrides = ConstantOverrides()
-
-
-def _installed() -> Traversable:
-    """Return the folder of the installed documents."""
-    try:
-        return resources.files(PACKAGE)
-    except ModuleNotFoundError:  # a source tree that is not installed has the folder beside the package
-        return Path(__file__).parents[2] / "board_configs"
-
-
-def board_config_names() -> list[str]:
-    """Return the names of the installed machines, smallest first."""
-    found = []
-    for entry in _installed().iterdir():
-        if not entry.name.endswith(".toml"):
-            continue
-        table = _read_toml(entry, entry.name)
-        if table.get("format") == FORMAT:
-            x, y = table.get("triads", (0, 0))
-            found.append((x * y, table.get("board", ""), entry.name.removesuffix(".toml")))
-    return [name for _, _, name in sorted(found)]
+__all__ = ["board_config_names", "build_machine", "describe", "load_board_config", "machine_rows", "read_board_config"]
 
 
 def load_board_config(name_or_path: str | Path) -> MachineDescription:
@@ -151,19 +45,41 @@ def load_board_config(name_or_path: str | Path) -> MachineDescription:
     return build_machine(document, str(name_or_path))
 
 
-def read_board_config(name_or_path: str | Path) -> BoardConfigDocument:
-    """Read and check a machine's document without building the machine; errors as :func:`load_board_config`."""
-    text = str(name_or_path)
-    source: Traversable
-    if isinstance(name_or_path, Path) or text.endswith(".toml") or "/" in text or "\\" in text:
-        source = Path(name_or_path)
-        if not source.is_file():
-            raise DocumentError(text, "", f"there is no such file; a path to a TOML document or one of {', '.join(board_config_names())} is needed")
-    else:
-        source = _installed() / f"{text}.toml"
-        if not source.is_file() or _read_toml(source, text).get("format") != FORMAT:
-            raise DocumentError(text, "", f"there is no such machine; use one of {', '.join(board_config_names())}, or a path to a TOML document")
-    return _validated(BoardConfigDocument, _read_toml(source, text), text)
+def describe(document: BoardConfigDocument, machine: MachineDescription) -> dict[str, Any]:
+    """Return a machine's row in the table of machines.
+
+    Returns
+    -------
+    dict
+        ``name``, ``title``; ``boards``, ``chips``, ``cores`` (all that work), ``application_cores``; ``sdram_bytes`` (user SDRAM of all
+        chips); ``width``, ``height`` in chips, ``wrap`` (``"none"``, ``"x"``, ``"y"`` or ``"x, y"``); ``dead_boards``, ``dead_chips``,
+        ``dead_cores``, ``dead_links`` as numbers named in the document; ``digest``.
+    """
+    taken = machine.n_chips * document.monitors_per_chip + machine.n_boards * document.monitors_per_ethernet_chip
+    application_cores = int(machine.n_cores.sum())
+    return {
+        "name": machine.name,
+        "title": document.title,
+        "boards": machine.n_boards,
+        "chips": machine.n_chips,
+        "cores": application_cores + taken + machine.n_chips,
+        "application_cores": application_cores,
+        "sdram_bytes": int(machine.sdram_bytes.sum()),
+        "width": machine.width,
+        "height": machine.height,
+        "wrap": ", ".join(axis for axis, wraps in (("x", machine.wrap_x), ("y", machine.wrap_y)) if wraps) or "none",
+        "dead_boards": len(set(document.dead_boards)),
+        "dead_chips": len(set(document.dead_chips)),
+        "dead_cores": len(set(document.dead_cores)),
+        "dead_links": len(set(document.dead_links)),
+        "digest": machine.digest(),
+    }
+
+
+def machine_rows() -> list[dict[str, Any]]:
+    """Return a row of :func:`describe` for each installed machine, smallest first."""
+    documents = [read_board_config(name) for name in board_config_names()]
+    return [describe(document, build_machine(document)) for document in documents]
 
 
 def build_machine(document: BoardConfigDocument, where: str | None = None) -> MachineDescription:
@@ -181,7 +97,7 @@ def build_machine(document: BoardConfigDocument, where: str | None = None) -> Ma
         As :func:`load_board_config`.
     """
     where = where or document.name
-    board = _read_board(document.board, where)
+    board = read_board(document.board, where)
     outline, origins, size = _shape(document, board, where)
     wrap = (document.wrap.x, document.wrap.y)
 
@@ -291,38 +207,3 @@ def _check_connected(machine: MachineDescription, where: str) -> None:
         first = f"({machine.x[lost[0]]}, {machine.y[lost[0]]})"
         problem = f"{len(lost)} chips, the first {first}, have no working way to or from chip (0, 0); add them to 'dead_chips'"
         raise DocumentError(where, "dead_links", problem)
-
-
-def _read_board(name: str, where: str) -> BoardDocument:
-    source = _installed() / f"board-{name}.toml"
-    if not source.is_file():
-        known = sorted(e.name[6:-5] for e in _installed().iterdir() if e.name.startswith("board-") and e.name.endswith(".toml"))
-        raise DocumentError(where, "board", f"there is no board {name!r}; use one of {', '.join(known)}")
-    return _validated(BoardDocument, _read_toml(source, source.name), source.name)
-
-
-def _read_toml(source: Traversable, where: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(source.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DocumentError(where, "", f"is not valid TOML: {error}") from None
-
-
-_Model = TypeVar("_Model", bound=_Document)
-
-
-def _validated(model: type[_Model], table: dict[str, Any], where: str) -> _Model:
-    """Validate strictly; by way of JSON, whose arrays pydantic takes for tuples."""
-    try:
-        return model.model_validate_json(json.dumps(table, default=str))
-    except ValidationError as error:
-        problems = error.errors(include_url=False)
-        first = problems[0]
-        key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
-        message = first["msg"]
-        if first["type"] == "extra_forbidden":
-            message = "unknown key; remove it or check its spelling"
-        elif first["type"] == "missing":
-            message = "this key is missing"
-        more = f" (and {len(problems) - 1} more problems)" if len(problems) > 1 else ""
-        raise DocumentError(where, key, message + more) from None
