@@ -72,7 +72,7 @@ def simulate(
     RunFailedError
         If NEST reports an error.
     """
-    nest = _import_nest()
+    nest = import_nest()
     report = progress or (lambda stage, done, total: None)
     try:
         with _quiet(nest):
@@ -154,7 +154,14 @@ def expected_out_degrees(spec: NetworkSpec) -> np.ndarray[Any, np.dtype[np.float
     return out
 
 
-def _import_nest() -> Any:
+def import_nest() -> Any:
+    """Import NEST, quietly.
+
+    Raises
+    ------
+    MissingExtraError
+        If it is not installed.
+    """
     os.environ.setdefault("PYNEST_QUIET", "1")
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:

@@ -209,10 +209,28 @@ class NetworkSpec:
         return self.names.index(name)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, as JSON takes it."""
-        return dataclasses.asdict(self)
+        """Return plain data, as JSON takes it; a bound that is infinite becomes None."""
+        data: dict[str, Any] = _finite(dataclasses.asdict(self))
+        return data
 
     def digest(self) -> str:
-        """Hexadecimal digest of all values."""
-        text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
-        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+        """Return a hexadecimal digest of all values."""
+        return _digest(self.to_dict())
+
+    def dynamics_digest(self) -> str:
+        """Return a digest of what decides the dynamics alone: equal digests may be compared spike statistic for spike statistic."""
+        data = self.to_dict()
+        return _digest({key: data[key] for key in ("dt", "populations", "projections")})
+
+
+def _digest(data: Any) -> str:
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _finite(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {key: _finite(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_finite(value) for value in data]
+    return None if isinstance(data, float) and not np.isfinite(data) else data

@@ -1,0 +1,223 @@
+"""Stages in a run folder: each arrow of the data flow is one, done once, kept, and skipped while its inputs are the same.
+
+A stage writes into ``NN-name.part`` and the folder gets its name only when everything is in it, with a ``stage.json``
+that holds the digest of what it was made from and of each file. So a run that was killed resumes at the first stage
+that is not there, and a file that was changed afterwards is noticed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from spinn_mam import __version__
+from spinn_mam.errors import DocumentError, UsageError
+from spinn_mam.flow.progress import Reporter
+
+FORMAT = "spinn_mam.stage/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One arrow of the data flow.
+
+    Attributes
+    ----------
+    name : str
+    needs : tuple of str
+        Stages whose results it uses.
+    parameters : mapping
+        Everything else that its result depends on, as JSON takes it.
+    make : callable
+        ``make(folder, results, report)`` writes the result into a folder; ``report(phase, done, total)`` shows progress.
+    load : callable
+        ``load(folder)`` reads the result back.
+    """
+
+    name: str
+    needs: tuple[str, ...]
+    parameters: Mapping[str, Any]
+    make: Callable[[Path, Results, Callable[[str, float, float], None]], None]
+    load: Callable[[Path], Any]
+
+
+@dataclass(slots=True)
+class Results:
+    """Results of finished stages, read when first asked for."""
+
+    folders: dict[str, Path] = field(default_factory=dict)
+    loaders: dict[str, Callable[[Path], Any]] = field(default_factory=dict)
+    _loaded: dict[str, Any] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._loaded:
+            self._loaded[name] = self.loaders[name](self.folders[name])
+        return self._loaded[name]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.folders
+
+
+@dataclass(frozen=True, slots=True)
+class StagePlan:
+    """What will happen to a stage, and why."""
+
+    number: int
+    name: str
+    action: str
+    reason: str
+
+
+def digests(stages: Sequence[Stage]) -> dict[str, str]:
+    """Digest of everything each stage's result depends on, through all stages it needs."""
+    out: dict[str, str] = {}
+    for stage in stages:
+        inputs = {"version": __version__, "name": stage.name, "parameters": dict(stage.parameters), "needs": {n: out[n] for n in stage.needs}}
+        out[stage.name] = hashlib.blake2b(json.dumps(inputs, sort_keys=True).encode(), digest_size=16).hexdigest()
+    return out
+
+
+def plan(stages: Sequence[Stage], folder: Path, first: str | None, last: str | None) -> list[StagePlan]:
+    """Decide what to do with each stage.
+
+    Parameters
+    ----------
+    stages : sequence of Stage
+        In order.
+    folder : Path
+        The run folder; it need not exist.
+    first : str or None
+        Do this stage and those after it again (``--from``).
+    last : str or None
+        Stop after this stage (``--to``).
+
+    Raises
+    ------
+    UsageError
+        If ``first`` or ``last`` is no stage.
+    DocumentError
+        If the folder of a stage is damaged.
+    """
+    names = [s.name for s in stages]
+    for flag, name in (("--from", first), ("--to", last)):
+        if name is not None and name not in names:
+            raise UsageError(f"{flag} {name}: no such stage; the stages are {', '.join(names)}")
+    wanted = digests(stages)
+    plans: list[StagePlan] = []
+    redone: set[str] = set()
+    again = False
+    for number, stage in enumerate(stages, 1):
+        again = again or stage.name == first
+        path = folder / f"{number:02d}-{stage.name}"
+        record = None if again else read_record(path)
+        action, reason = "run", ""
+        if again:
+            reason = f"asked for with --from {first}"
+        elif record is None:
+            reason = "not there yet"
+        elif redone & set(stage.needs):
+            reason = f"'{sorted(redone & set(stage.needs))[0]}' is made anew"
+        elif record["digest"] != wanted[stage.name]:
+            reason = "its inputs have changed"
+        else:
+            action, reason = "skip", "unchanged"
+        if action == "run":
+            redone.add(stage.name)
+        plans.append(StagePlan(number, stage.name, action, reason))
+        if stage.name == last:
+            break
+    return plans
+
+
+def execute(stages: Sequence[Stage], folder: Path, reporter: Reporter, first: str | None = None, last: str | None = None) -> Results:
+    """Run the stages that need it and return all results.
+
+    A stage that fails or is interrupted leaves nothing behind; the stages before it stay.
+    """
+    plans = plan(stages, folder, first, last)
+    folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob("[0-9][0-9]-*.part"):
+        shutil.rmtree(left)
+    wanted = digests(stages)
+    results = Results()
+    for step, stage in zip(plans, stages, strict=False):
+        path = folder / f"{step.number:02d}-{stage.name}"
+        if step.action == "skip":
+            reporter.skipped(step.number, len(plans), stage.name)
+        else:
+            reporter.started(step.number, len(plans), stage.name)
+            _run(stage, path, wanted[stage.name], results, reporter)
+        results.folders[stage.name] = path
+        results.loaders[stage.name] = stage.load
+    return results
+
+
+def _run(stage: Stage, path: Path, digest: str, results: Results, reporter: Reporter) -> None:
+    part = path.with_name(path.name + ".part")
+    part.mkdir()
+    started = time.perf_counter()
+    try:
+        stage.make(part, results, reporter.progress)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        reporter.stopped(stage.name)
+        raise
+    wall_time_s = time.perf_counter() - started
+    record = {
+        "format": FORMAT,
+        "name": stage.name,
+        "digest": digest,
+        "parameters": dict(stage.parameters),
+        "needs": list(stage.needs),
+        "wall_time_s": wall_time_s,
+        "files": {str(f.relative_to(part)): file_digest(f) for f in sorted(part.rglob("*")) if f.is_file()},
+    }
+    (part / "stage.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
+    if path.exists():
+        shutil.rmtree(path)
+    part.rename(path)
+    reporter.finished(stage.name, wall_time_s)
+
+
+def read_record(path: Path) -> dict[str, Any] | None:
+    """Read a stage folder's record and check its files.
+
+    Returns
+    -------
+    dict or None
+        None if the stage is not there.
+
+    Raises
+    ------
+    DocumentError
+        If the record is unreadable, or a file is missing or changed.
+    """
+    if not path.exists():
+        return None
+    mend = f"delete {path} to make it anew, or use --from {path.name[3:]}"
+    try:
+        record: dict[str, Any] = json.loads((path / "stage.json").read_text(encoding="utf-8"))
+        files = record["files"]
+        if record["format"] != FORMAT:
+            raise DocumentError(str(path / "stage.json"), "format", f"expected '{FORMAT}', found {record['format']!r}; {mend}")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DocumentError(str(path / "stage.json"), "", f"damaged ({error}): {mend}") from None
+    for name, digest in files.items():
+        file = path / name
+        if not file.is_file():
+            raise DocumentError(str(file), "", f"is missing from the run folder: {mend}")
+        if file_digest(file) != digest:
+            raise DocumentError(str(file), "", f"has changed since the run wrote it: {mend}")
+    return record
+
+
+def file_digest(path: Path) -> str:
+    """Hexadecimal digest of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
