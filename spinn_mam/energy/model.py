@@ -135,6 +135,8 @@ class EnergyEstimate:
         Largest first.
     included, excluded : tuple of str
         The boundary.
+    constants : tuple of Constant
+        The constants that went into it, with their sources.
     """
 
     kind: str
@@ -150,6 +152,7 @@ class EnergyEstimate:
     deviations: tuple[Deviation, ...]
     included: tuple[str, ...]
     excluded: tuple[str, ...]
+    constants: tuple[Constant, ...]
 
     @property
     def mean_power_W(self) -> float:
@@ -278,6 +281,7 @@ def run_phase_energy(activity: ActivityCounts, facts: MappingFacts, *, time_scal
             "boards of the same frame that the job does not use",
             "the cooling of the room",
         ),
+        constants=tuple({c.name: c for a in actions for c in a.factors}.values()),
     )
 
 
