@@ -1,0 +1,232 @@
+"""What a core needs: DTCM, SDRAM and cycles of sPyNNaker 7.4.1's combined IF_curr_exp core, Poisson source core and delay extension core.
+
+Sizes follow the installed tools, whose files are named beside each constant (paths below ``spynnaker/pyNN/`` unless they say otherwise).
+A combined core holds ring buffers of 2^14 16-bit counters at most, shared out as synapse type | delay slot | neuron, each a power of two:
+with up to 128 neurons 64 slots (6.4 ms at 0.1 ms) are left, so that the microcircuit needs no delay extension.
+
+Synaptic matrices have one row for each source neuron, target core and delay stage class: 3 words of header and one for each synapse, padded to
+the longest row to be expected; that is far more than 4 bytes a synapse where rows are short.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import bdtrik, ndtri
+
+from spinn_mam.network.spec import Distribution, NetworkSpec
+from spinn_mam.partitioning.keys import bits_for
+from spinn_mam.partitioning.structures import FloatArray, IntArray
+
+WORD_BYTES = 4
+#: ``utilities/constants.py`` MAX_RING_BUFFER_BITS: index bits of a core's ring buffers.
+RING_BUFFER_BITS = 14
+#: Synapse types of IF_curr_exp: excitatory and inhibitory; and bytes of a ring-buffer counter.
+SYNAPSE_TYPES, RING_BUFFER_BYTES = 2, 2
+#: ``models/utility_models/delays/delay_extension_vertex.py`` MAX_SLOTS: stages of a delay extension.
+MAX_DELAY_STAGES = 8
+#: Same file, MAX_DTCM_AVAILABLE: DTCM left to a program beside stacks and SARK, of 65,536 bytes.
+DTCM_RESERVED_BYTES = 65_536 - 59_756
+#: Initialised and zero data of the shipped binaries (headers of ``model_binaries/*.aplx``): 0xf0 + 0x97c, 0xec + 0x84c, 0x14 + 0x830.
+DTCM_STATIC_BYTES = {"IF_curr_exp": 2_668, "spike_source_poisson": 2_360, "delay_extension": 2_116}
+#: ``models/neuron/synapse_io.py`` _N_HEADER_WORDS.
+ROW_HEADER_WORDS = 3
+#: ``utilities/constants.py`` POP_TABLE_MAX_ROW_LENGTH: the longest row (synapses).
+MAX_ROW_SYNAPSES = 256
+#: ``models/neuron/master_pop_table.py``: address scale, base, entry and address sizes.
+ADDRESS_BYTES, POP_TABLE_BASE_BYTES, POP_TABLE_ENTRY_BYTES, POP_TABLE_ADDRESS_BYTES = 16, 8, 20, 4
+#: ``utilities/utility_calls.py`` get_probable_maximum_selected: accepted chance that any row is longer than reserved.
+ROW_CHANCE = 0.01
+#: ``spinn_front_end_common/utilities/constants.py`` SYSTEM_BYTES_REQUIREMENT (configuration header and region table).
+SYSTEM_BYTES = 412
+#: Words of a neuron: 9 of LeakyIntegrateAndFire, 5 of the exponential synapses, 1 threshold (``neuron_models``, ``synapse_types``), 1 key.
+NEURON_WORDS = 16
+#: ``models/neuron/population_vertex.py``: parameters kept twice (initial values) and as a recipe of 2 words + 4 words for each of 15 fields.
+NEURON_RECIPE_WORDS = 15 * 6
+#: ``spynnaker.cfg`` incoming_spike_buffer_size (words), and the two DMA buffers of rows.
+SPIKE_BUFFER_WORDS, ROW_BUFFERS = 256, 2
+#: ``spinn_front_end_common/interface/spinnaker.cfg`` minimum_auto_time_steps: steps that recording memory must hold between pauses.
+RECORDED_STEPS = 1_000
+#: Bytes of provenance, recording headers, profile and other small regions; an upper estimate of this package.
+SMALL_REGIONS_BYTES = 2_048
+#: ``models/spike_source/spike_source_poisson_machine_vertex.py``: base words, words a source (parameters, rates, expander, weight).
+POISSON_BASE_WORDS, POISSON_WORDS = 20, 19
+#: ``models/spike_source/spike_source_poisson_vertex.py``: recording of sources is off, so only parameters count.
+
+#: Cycles of one neuron in one step: 8,194 instructions for 64 quiet neurons of the shipped IF_curr_exp, counted by executing it, as one cycle each.
+CYCLES_PER_NEURON = 8_194 / 64
+#: Cycles of one synaptic event: 13 million a second at 200 MHz, the tools' figure (``models/neuron/synapse_dynamics/synapse_dynamics_static.py``).
+CYCLES_PER_EVENT = 200e6 / 13e6
+#: Cycles of one arriving spike (packet interrupt, population-table search, DMA set-up and end). An assumption: no public measurement was found.
+CYCLES_PER_SPIKE = 300.0
+#: Share of a time step that the estimate may fill, since instructions are counted as single cycles.
+CYCLE_SHARE = 0.7
+#: Neurons a core at most: the tools' population table addresses more, the ring buffers leave too few slots.
+MAX_NEURONS_PER_CORE = 256
+
+
+@dataclass(frozen=True, slots=True)
+class CoreBudget:
+    """What one full core of a population needs.
+
+    Attributes
+    ----------
+    neurons : int
+        Neurons a core.
+    delay_slots : int
+        Ring-buffer slots, which is the longest delay (steps) without a delay extension.
+    delay_stages : int
+        Stages the delay extensions of its sources need for it; 0 if none.
+    sdram_bytes, dtcm_bytes : int
+    matrix_bytes : int
+        Part of ``sdram_bytes``: the synaptic matrix.
+    longest_row : int
+        Synapses in the longest row reserved.
+    cycles : float
+        Estimated cycles a time step.
+    """
+
+    neurons: int
+    delay_slots: int
+    delay_stages: int
+    sdram_bytes: int
+    dtcm_bytes: int
+    matrix_bytes: int
+    longest_row: int
+    cycles: float
+
+
+def delay_slots(neurons: int) -> int:
+    """Return the ring-buffer slots that ``neurons`` a core leave.
+
+    Examples
+    --------
+    >>> delay_slots(80), delay_slots(128), delay_slots(256)
+    (64, 64, 32)
+    """
+    return int(2 ** (RING_BUFFER_BITS - bits_for(SYNAPSE_TYPES) - bits_for(neurons)))
+
+
+def longest_delay(delay: Distribution, n_synapses: int) -> float:
+    """Return the delay (ms) that none of ``n_synapses`` draws exceeds but with chance 0.01, or its upper bound.
+
+    It is the rule of ``utilities/utility_calls.py`` get_maximum_probable_value.
+    """
+    if n_synapses == 0:
+        return 0.0
+    if delay.sd == 0.0:
+        return float(np.clip(delay.mean, delay.lower, delay.upper))
+    probable = delay.mean + delay.sd * -float(ndtri(ROW_CHANCE / n_synapses))
+    return float(min(max(probable, delay.lower), delay.upper))
+
+
+def most_selected(n_total: IntArray, n: FloatArray, p: FloatArray) -> FloatArray:
+    """Return the largest of ``n_total`` binomial counts (n, p), exceeded with chance 0.01; at least 1.
+
+    It is the rule of ``utilities/utility_calls.py`` get_probable_maximum_selected.
+    """
+    certain = p >= 1.0
+    count = np.ceil(bdtrik(1.0 - ROW_CHANCE / n_total, n, np.where(certain, 0.5, p)))
+    return np.maximum(np.where(certain, n, count), 1.0)
+
+
+def combined_core(spec: NetworkSpec, population: int, neurons: int, source_neurons_per_core: IntArray) -> CoreBudget:
+    """Estimate one core with ``neurons`` neurons of a population.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+    population : int
+    neurons : int
+        Neurons a core, at most the population's size.
+    source_neurons_per_core : ndarray, shape (n_populations,)
+        Of all populations: rows are reserved for full source cores.
+
+    Returns
+    -------
+    CoreBudget
+    """
+    target = spec.populations[population]
+    neurons = min(neurons, target.size)
+    incoming = [p for p in spec.projections if p.target == population and p.n_synapses > 0]
+    slots = delay_slots(neurons)
+    stages = 0
+    used_slots = 2
+    matrix, longest, events, spikes = 2 * WORD_BYTES, 1, 0.0, 0.0
+    pop_entries, addresses, filter_words = 0, 0, 2
+    if incoming:
+        sizes = spec.sizes[[p.source for p in incoming]]
+        n_synapses = np.array([p.n_synapses for p in incoming], dtype=np.int64)
+        on_core = most_selected(n_synapses, n_synapses.astype(float), np.full(len(incoming), neurons / target.size))
+        rows = most_selected(n_synapses, on_core, 1.0 / sizes)
+        rates = np.array([_rate(spec, p.source) for p in incoming])
+        for i, projection in enumerate(incoming):
+            steps = int(np.ceil(longest_delay(projection.delay, projection.n_synapses) / spec.dt - 1e-9))
+            used_slots = max(used_slots, min(steps, slots))
+            own_stages = max(-(-steps // slots) - 1, 0)
+            stages = max(stages, own_stages)
+            per_core = int(min(source_neurons_per_core[projection.source], sizes[i]))
+            padded = -(-int(sizes[i]) // per_core) * per_core
+            # A late part of the delays makes a second block of rows, one for each stage, as long as sPyNNaker reserves them.
+            late = own_stages > 0
+            longest = max(longest, int(rows[i]))
+            matrix += padded * WORD_BYTES * (ROW_HEADER_WORDS + int(rows[i])) * (1 + (own_stages if late else 0)) + ADDRESS_BYTES
+            pop_entries += 1 + late
+            addresses += 1 + late
+            filter_words += 8 + -(-int(sizes[i]) // 32) * (1 + own_stages)
+        spikes = float(np.sum(sizes * rates))
+        events = float(np.sum(n_synapses * rates)) * neurons / target.size
+    if target.drive is not None and target.drive.rate > 0:
+        # One to one from the drive's sources, which have rows for the whole population in every core.
+        padded = -(-target.size // neurons) * neurons
+        matrix += padded * WORD_BYTES * (ROW_HEADER_WORDS + 1) + ADDRESS_BYTES
+        pop_entries, addresses = pop_entries + 1, addresses + 1
+        filter_words += 8 + -(-target.size // 32)
+        spikes += neurons * target.drive.rate
+        events += neurons * target.drive.rate
+    pop_table = POP_TABLE_BASE_BYTES + pop_entries * POP_TABLE_ENTRY_BYTES + addresses * POP_TABLE_ADDRESS_BYTES
+    state = neurons * NEURON_WORDS * WORD_BYTES
+    recording = (1 + -(-neurons // 32)) * WORD_BYTES * RECORDED_STEPS
+    sdram = matrix + pop_table + filter_words * WORD_BYTES + 2 * state + neurons * NEURON_RECIPE_WORDS * WORD_BYTES + recording
+    ring = RING_BUFFER_BYTES * 2 ** (bits_for(SYNAPSE_TYPES) + bits_for(neurons) + bits_for(used_slots))
+    row_buffers = ROW_BUFFERS * WORD_BYTES * (ROW_HEADER_WORDS + longest)
+    inputs = neurons * SYNAPSE_TYPES * WORD_BYTES
+    dtcm = DTCM_RESERVED_BYTES + DTCM_STATIC_BYTES["IF_curr_exp"] + ring + state + inputs + row_buffers + pop_table + SPIKE_BUFFER_WORDS * WORD_BYTES
+    steps_per_second = 1000.0 / spec.dt
+    cycles = neurons * CYCLES_PER_NEURON + (spikes * CYCLES_PER_SPIKE + events * CYCLES_PER_EVENT) / steps_per_second
+    return CoreBudget(
+        neurons=neurons,
+        delay_slots=slots,
+        delay_stages=stages,
+        sdram_bytes=int(sdram) + SYSTEM_BYTES + SMALL_REGIONS_BYTES,
+        dtcm_bytes=int(dtcm),
+        matrix_bytes=int(matrix),
+        longest_row=longest,
+        cycles=float(cycles),
+    )
+
+
+def poisson_core(neurons: int) -> tuple[int, int]:
+    """Return SDRAM and DTCM bytes of a core of ``neurons`` Poisson sources."""
+    words = POISSON_BASE_WORDS + neurons * POISSON_WORDS
+    sdram = SYSTEM_BYTES + SMALL_REGIONS_BYTES + words * WORD_BYTES
+    return sdram, DTCM_RESERVED_BYTES + DTCM_STATIC_BYTES["spike_source_poisson"] + words * WORD_BYTES
+
+
+def delay_core(neurons: int, stages: int, slots: int) -> tuple[int, int]:
+    """Return SDRAM and DTCM bytes of a delay extension core: a counter of a byte for each neuron and slot, and a bit for each neuron and stage."""
+    sdram = SYSTEM_BYTES + SMALL_REGIONS_BYTES + 9 * WORD_BYTES
+    counters = neurons * 2 ** bits_for(slots * stages)
+    bits = stages * -(-neurons // 32) * WORD_BYTES
+    return sdram, DTCM_RESERVED_BYTES + DTCM_STATIC_BYTES["delay_extension"] + counters + bits + SPIKE_BUFFER_WORDS * WORD_BYTES
+
+
+def cycles_per_step(spec: NetworkSpec, clock_hz: float, time_scale_factor: float) -> float:
+    """Return the cycles a core may spend on one time step."""
+    return CYCLE_SHARE * clock_hz * spec.dt * 1e-3 * time_scale_factor
+
+
+def _rate(spec: NetworkSpec, population: int) -> float:
+    source = spec.populations[population]
+    return source.source_rate if source.is_source else spec.expected_rates[population]

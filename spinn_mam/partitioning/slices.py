@@ -1,0 +1,209 @@
+"""Partition: how many neurons go on a core, and which cores there are.
+
+Problem: cut each population into slices as large as the user allows and the budgets (DTCM, SDRAM, cycles, row length, delay slots) permit.
+Method: the user's number, or 256, is tried first; if a budget breaks, the largest number that keeps all is found by bisection. A number that
+needs no delay extensions is preferred unless even one neuron a core would need them. Around the neuron cores:
+
+- a population with Poisson drive gets as many Poisson source cores, each sending to its own neuron core only and placed on the same chip, so
+  that its spikes (far more than the network's own) never cross a link. Combined cores cannot take them over SDRAM
+  (``spynnaker/pyNN/extra_algorithms/splitter_components/splitter_poisson_delegate.py``: only split cores do);
+- a population whose synapses have delays beyond its targets' ring buffers gets as many delay extension cores, which take its
+  spikes and send them again one or more stages later;
+- a population of sources is a vertex of Poisson source cores; direct current needs no core.
+
+Cost: some 10 evaluations of the budgets a population.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from spinn_mam.errors import Findings, UsageError
+from spinn_mam.machine.description import MachineDescription
+from spinn_mam.network.spec import NetworkSpec
+from spinn_mam.partitioning import budgets
+from spinn_mam.partitioning.structures import (
+    DELAY_EXTENSION,
+    NEURON,
+    POISSON_SOURCE,
+    Connections,
+    IntArray,
+    Partition,
+    Slices,
+    Vertices,
+)
+
+
+def partition(spec: NetworkSpec, machine: MachineDescription, *, neurons_per_core: int | None, time_scale_factor: float) -> Partition:
+    """Cut a network into cores.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+    machine : MachineDescription
+        Its smallest chip memory, core memory and clock set the budgets.
+    neurons_per_core : int or None
+        Most neurons a core; None leaves it to the budgets.
+    time_scale_factor : float
+        Wall-clock time over biological time.
+
+    Returns
+    -------
+    Partition
+
+    Raises
+    ------
+    DoesNotFitError
+        If not even one neuron fits a core, or a delay is longer than delay extensions reach.
+    """
+    if neurons_per_core is not None and neurons_per_core < 1:
+        raise UsageError(f"neurons_per_core is {neurons_per_core}: give at least 1")
+    if time_scale_factor <= 0:
+        raise UsageError(f"time_scale_factor is {time_scale_factor}: give a positive number")
+    cap = min(neurons_per_core or budgets.MAX_NEURONS_PER_CORE, budgets.MAX_NEURONS_PER_CORE)
+    per_core, cores = _neurons_per_core(spec, machine, cap, time_scale_factor)
+    return _assemble(spec, per_core, cores)
+
+
+def broken_budgets(
+    spec: NetworkSpec, machine: MachineDescription, budget: budgets.CoreBudget, time_scale_factor: float
+) -> list[tuple[str, float, float]]:
+    """Return (name, need, have) of each budget that a core breaks."""
+    needs = [
+        ("DTCM bytes", budget.dtcm_bytes, machine.dtcm_bytes),
+        ("SDRAM bytes", budget.sdram_bytes, int(machine.sdram_bytes.max(initial=0))),
+        ("synapses in a row", budget.longest_row, budgets.MAX_ROW_SYNAPSES),
+        ("delay stages", budget.delay_stages, budgets.MAX_DELAY_STAGES),
+        ("cycles a step", budget.cycles, budgets.cycles_per_step(spec, machine.clock_hz, time_scale_factor)),
+    ]
+    return [(name, need, have) for name, need, have in needs if need > have]
+
+
+def _neurons_per_core(
+    spec: NetworkSpec, machine: MachineDescription, cap: int, time_scale_factor: float
+) -> tuple[IntArray, list[budgets.CoreBudget | None]]:
+    sizes = spec.sizes
+    as_sources = np.minimum(sizes, cap)
+    per_core = as_sources.copy()
+    cores: list[budgets.CoreBudget | None] = []
+    findings = Findings("partition")
+    for index, population in enumerate(spec.populations):
+        if population.is_source:
+            cores.append(None)
+            continue
+
+        def core(n: int, index: int = index) -> budgets.CoreBudget:
+            return budgets.combined_core(spec, index, n, as_sources)
+
+        smallest = core(1)
+        broken = broken_budgets(spec, machine, smallest, time_scale_factor)
+        for name, need, have in broken:
+            advice = "a larger time-scale factor" if name.startswith("cycles") else "a smaller scale"
+            message = f"{name}: {need:,.0f} needed by a core with a single neuron, {have:,.0f} there. Use {advice}."
+            findings.add(name.split()[0].lower(), f"population {population.name}", message, need / max(have, 1))
+        allow_stages = smallest.delay_stages > 0
+
+        def fits(n: int, allow: bool = allow_stages, index: int = index) -> bool:
+            tried = budgets.combined_core(spec, index, n, as_sources)
+            return not broken_budgets(spec, machine, tried, time_scale_factor) and (allow or tried.delay_stages == 0)
+
+        good, bad = 1, int(as_sources[index]) + 1
+        if not broken and fits(bad - 1):
+            good = bad - 1
+        while not broken and bad - good > 1:
+            middle = (good + bad) // 2
+            good, bad = (middle, bad) if fits(middle) else (good, middle)
+        per_core[index] = good
+        cores.append(core(good))
+    findings.raise_if_any()
+    return per_core, cores
+
+
+def _assemble(spec: NetworkSpec, per_core: IntArray, cores: list[budgets.CoreBudget | None]) -> Partition:
+    n_pop = len(spec.populations)
+    slots = np.array([c.delay_slots if c else 0 for c in cores], dtype=np.int64)
+    stages = np.zeros(n_pop, dtype=np.int64)
+    late: set[tuple[int, int]] = set()
+    linked = sorted({(p.source, p.target) for p in spec.projections if p.n_synapses > 0})
+    for p in spec.projections:
+        if p.n_synapses > 0:
+            steps = int(np.ceil(budgets.longest_delay(p.delay, p.n_synapses) / spec.dt - 1e-9))
+            needed = max(-(-steps // int(slots[p.target])) - 1, 0)
+            stages[p.source] = max(stages[p.source], needed)
+            if needed:
+                late.add((p.source, p.target))
+    # Vertices in the order neurons, Poisson drive, delay extension of each population.
+    plan: list[tuple[int, int, int, float]] = []
+    row: dict[tuple[int, int], int] = {}
+    for index, population in enumerate(spec.populations):
+        n = int(per_core[index])
+        own = POISSON_SOURCE if population.is_source else NEURON
+        rate = population.source_rate if population.is_source else spec.expected_rates[index]
+        row[index, NEURON] = len(plan)
+        plan.append((index, own, n, rate))
+        if population.drive is not None and population.drive.rate > 0:
+            row[index, POISSON_SOURCE] = len(plan)
+            plan.append((index, POISSON_SOURCE, n, population.drive.rate))
+        if stages[index]:
+            row[index, DELAY_EXTENSION] = len(plan)
+            plan.append((index, DELAY_EXTENSION, n * int(stages[index]), rate * float(stages[index])))
+    n_slices = [-(-spec.populations[p].size // int(per_core[p])) for p, _, _, _ in plan]
+    first = np.concatenate([[0], np.cumsum(n_slices)]).astype(np.int64)
+    vertices = Vertices(
+        population=np.array([p for p, _, _, _ in plan], dtype=np.int64),
+        kind=np.array([k for _, k, _, _ in plan], dtype=np.int64),
+        ids_per_core=np.array([n for _, _, n, _ in plan], dtype=np.int64),
+        rate=np.array([r / max(int(stages[p]), 1) if k == DELAY_EXTENSION else r for p, k, _, r in plan], dtype=np.float64),
+        first_slice=first,
+    )
+    links = [(row[s, NEURON], row[t, NEURON], False) for s, t in linked]
+    links += [(row[s, DELAY_EXTENSION], row[t, NEURON], False) for s, t in sorted(late)]
+    links += [(row[p, POISSON_SOURCE], row[p, NEURON], True) for p, k in row if k == POISSON_SOURCE]
+    links += [(row[p, NEURON], row[p, DELAY_EXTENSION], True) for p, k in row if k == DELAY_EXTENSION]
+    connections = Connections(
+        source=np.array([s for s, _, _ in links], dtype=np.int64),
+        target=np.array([t for _, t, _ in links], dtype=np.int64),
+        one_to_one=np.array([o for _, _, o in links], dtype=np.bool_),
+    )
+    return Partition(vertices, _slices(spec, vertices, row, per_core, cores, slots, stages), connections, per_core, slots, stages)
+
+
+def _slices(
+    spec: NetworkSpec,
+    vertices: Vertices,
+    row: dict[tuple[int, int], int],
+    per_core: IntArray,
+    cores: list[budgets.CoreBudget | None],
+    slots: IntArray,
+    stages: IntArray,
+) -> Slices:
+    n_of = np.diff(vertices.first_slice)
+    vertex = np.repeat(np.arange(len(n_of)), n_of)
+    population = vertices.population[vertex]
+    ordinal = np.arange(len(vertex)) - vertices.first_slice[vertex]
+    lo = ordinal * per_core[population]
+    serves = np.full(len(vertex), -1, dtype=np.int64)
+    sdram = np.zeros(len(n_of), dtype=np.int64)
+    dtcm = np.zeros(len(n_of), dtype=np.int64)
+    longest_slots = int(slots.max(initial=0))
+    for v, (p, kind) in enumerate(zip(vertices.population.tolist(), vertices.kind.tolist(), strict=True)):
+        core = cores[p]
+        if kind == NEURON and core is not None:
+            sdram[v], dtcm[v] = core.sdram_bytes, core.dtcm_bytes
+        elif kind == DELAY_EXTENSION:
+            sdram[v], dtcm[v] = budgets.delay_core(int(per_core[p]), int(stages[p]), longest_slots)
+        else:
+            sdram[v], dtcm[v] = budgets.poisson_core(int(per_core[p]))
+        if v != row[p, NEURON]:
+            own = vertex == v
+            serves[own] = vertices.first_slice[row[p, NEURON]] + ordinal[own]
+    return Slices(
+        population=population,
+        kind=vertices.kind[vertex],
+        vertex=vertex,
+        lo=lo,
+        hi=np.minimum(lo + per_core[population], spec.sizes[population]),
+        serves=serves,
+        sdram_bytes=sdram[vertex],
+        dtcm_bytes=dtcm[vertex],
+    )
