@@ -1,0 +1,213 @@
+"""The emulator backend: a network in SpiNNaker's arithmetic on the host computer, at any scale that fits its memory."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+from spinn_mam.backends.base import Capabilities, LocalRun, Network, Progress, RunConfig, RunHandle
+from spinn_mam.backends.emulator.layout import GLOBAL, HI, IS_SOURCE, LO, Layout, make_layout
+from spinn_mam.deployment import Deployment
+from spinn_mam.errors import UsageError, Violation
+from spinn_mam.fixed_point.ring_buffer import ring_buffer_shifts
+from spinn_mam.fixed_point.s1615 import ONE
+from spinn_mam.network.spec import NetworkSpec
+from spinn_mam.network.streams import stream_key
+from spinn_mam.recording import ActivityCounts, Recording
+
+#: A step of the loop acts on V in the step an input is due in, NEST one step later: see ``build.py``.
+DELAY_OFFSET_STEPS = 1
+#: Biological time of one call of the time loop (ms); between calls a run can be interrupted.
+CHUNK_MS = 100.0
+#: Memory of a synapse with its share of the row tables, and of a neuron (bytes); measured at full-scale PD14.
+BYTES_PER_SYNAPSE, BYTES_PER_NEURON = 4.1, 1500
+
+
+@dataclass(frozen=True, slots=True)
+class EmulatorBackend:
+    """Computes what SpiNNaker's cores compute, with our own Poisson spikes and without late or lost packets."""
+
+    name: ClassVar[str] = "emulator"
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        neuron_models=("iaf_psc_exp",),
+        longest_delay_steps=None,
+        delay_offset_steps=DELAY_OFFSET_STEPS,
+        bit_exact=True,
+        needs_deployment=False,
+        needs_hardware=False,
+        connectivity=("shared", "law"),
+    )
+
+    def check(self, network: Network, run: RunConfig, deployment: Deployment | None) -> list[Violation]:
+        """Check the host's memory and that the deployment belongs to the network."""
+        import psutil
+
+        found: list[Violation] = []
+        spec = network.spec
+        need, have = spec.n_synapses * BYTES_PER_SYNAPSE + int(spec.sizes.sum()) * BYTES_PER_NEURON, psutil.virtual_memory().available
+        if need > have:
+            message = f"{need / 1e9:.1f} GB needed for {spec.n_synapses} synapses, {have / 1e9:.1f} GB free; use --n-scaling or --k-scaling"
+            found.append(Violation("memory", "host", message, need / have))
+        if deployment is not None and deployment.network_digest != spec.digest():
+            found.append(Violation("deployment", "network", "the deployment was made for another network: map this one again"))
+        return found
+
+    def start(self, network: Network, run: RunConfig, deployment: Deployment | None, progress: Progress | None = None) -> RunHandle:
+        """Prepare a run; it happens in this process when its result is asked for."""
+        shifts = None if deployment is None else deployment.ring_buffer_shifts
+        return LocalRun(lambda: simulate(network, shifts, run.t_sim, run.warm_up, run.seed, run.threads, progress))
+
+
+def simulate(
+    network: Network,
+    shifts: npt.NDArray[np.int64] | None,
+    t_sim: float,
+    warm_up: float,
+    seed: int,
+    threads: int = 1,
+    progress: Progress | None = None,
+    delay_offset_steps: int = DELAY_OFFSET_STEPS,
+) -> Recording:
+    """Run a network.
+
+    Parameters
+    ----------
+    network : Network
+    shifts : ndarray of int64, shape (n_populations, 2), or None
+        Ring-buffer shifts of the deployment; None for sPyNNaker's own rule.
+    t_sim, warm_up : float
+        Kept and discarded biological time (ms).
+    seed : int
+        Of Poisson input and initial potentials.
+    threads : int
+    progress : callable, optional
+        Called with phase, done, total.
+    delay_offset_steps : int
+        Added to each delay of the spec to get slots.
+
+    Returns
+    -------
+    Recording
+        A spike of loop step t has step t + 1: the membrane crossed the threshold within the step that ends there, which is
+        NEST's time stamp.
+
+    Raises
+    ------
+    UsageError
+        If times, threads or parameters are out of range.
+    """
+    spec = network.spec
+    n_warm, n_kept = round(warm_up / spec.dt), round(t_sim / spec.dt)
+    if n_warm < 0 or n_kept <= 0 or threads < 1:
+        raise UsageError(f"t_sim = {t_sim:g} ms, warm_up = {warm_up:g} ms and threads = {threads} must be positive, warm_up may be 0")
+    # Compiled code is loaded here: the threading library must not start before it is needed.
+    import numba
+
+    from spinn_mam.backends.emulator.build import build_synapses
+    from spinn_mam.backends.emulator.loop import Loop
+
+    report = progress or (lambda phase, done, total: None)
+    threads = min(threads, numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
+    numba.set_num_threads(threads)
+    if shifts is None:
+        shifts = ring_buffer_shifts(spec)
+    report("build", 0, spec.n_synapses)
+    build_started = time.perf_counter(), time.process_time()
+    layout = make_layout(spec, shifts, seed)
+    store = build_synapses(network.connectivity, layout, shifts, delay_offset_steps)
+    build_s, build_cpu_s = time.perf_counter() - build_started[0], time.process_time() - build_started[1]
+    report("build", spec.n_synapses, spec.n_synapses)
+
+    chunk = max(1, round(CHUNK_MS / spec.dt))
+    loop = Loop(layout, store, initial_potentials(spec, layout, seed), min(chunk, n_warm + n_kept), threads)
+    loop.compile()
+    kept: list[npt.NDArray[np.int32]] = []
+    times: dict[str, tuple[float, float]] = {}
+    for phase, n_steps in (("warm-up", n_warm), ("simulate", n_kept)):
+        started = time.perf_counter(), time.process_time()
+        loop.reset_counters()
+        done = 0
+        report(phase, 0, n_steps * spec.dt)
+        while done < n_steps:
+            n = min(chunk, n_steps - done)
+            spikes = loop.advance(n)
+            if phase == "simulate":
+                kept.append(spikes)
+            done += n
+            report(phase, done * spec.dt, n_steps * spec.dt)
+        times[phase] = time.perf_counter() - started[0], time.process_time() - started[1]
+    spikes = np.concatenate(kept)
+    counters = loop.counters()
+    seconds = n_kept * spec.dt / 1000.0
+    provenance: dict[str, Any] = {
+        "backend": EmulatorBackend.name,
+        "arithmetic": "s16.15, IF_curr_exp of sPyNNaker 1!7.4.1",
+        "poisson": "own streams",
+        "seed": seed,
+        "connectivity_seed": network.connectivity.seed,
+        "threads": threads,
+        "parts": layout.n_parts,
+        "build_s": build_s,
+        "build_cpu_s": build_cpu_s,
+        "warm_up_s": times["warm-up"][0],
+        "simulate_s": times["simulate"][0],
+        "simulate_cpu_s": times["simulate"][1],
+        "rtf": times["simulate"][0] / seconds,
+        "cpu_s_per_s": times["simulate"][1] / seconds,
+        "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024),
+        "ring_buffer_shifts": shifts.tolist(),
+        "delay_offset_steps": delay_offset_steps,
+        "delay_slots": [store.min_slots, store.max_slots],
+        "n_saturated_slots": counters.n_saturated,
+        "n_zero_weights": store.n_zero,
+        "n_saturated_weights": store.n_saturated,
+        "n_delays_not_compensated": store.n_uncompensated,
+    }
+    activity = ActivityCounts(len(spikes), counters.n_events, layout.n_state * n_kept, n_kept * spec.dt)
+    sizes = tuple(int(n) for n in spec.sizes)
+    step, neuron = spikes[:, 0].astype(np.int64) + 1, np.ascontiguousarray(spikes[:, 1])
+    return Recording(spec.names, sizes, spec.dt, n_warm + 1, n_warm + n_kept + 1, step, neuron, activity, provenance)
+
+
+def initial_potentials(spec: NetworkSpec, layout: Layout, seed: int) -> npt.NDArray[np.int32]:
+    """Draw the membrane potentials that all neurons start from.
+
+    Neuron i of a population takes number i of the population's stream, so the draw depends on nothing else.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+    layout : Layout
+    seed : int
+
+    Returns
+    -------
+    ndarray of int32, shape (n_state,)
+        mV, s16.15, in the layout's order.
+    """
+    v = np.zeros(layout.n_state, np.int32)
+    for s, p in zip(layout.segments, layout.population, strict=True):
+        if s[IS_SOURCE]:
+            continue
+        population = spec.populations[p]
+        first = int(s[GLOBAL] - spec.offsets[p])
+        uniform = uniforms(stream_key(seed, "V0", population.name), first, int(s[HI] - s[LO]))
+        v[s[LO] : s[HI]] = np.rint((population.V0_mean + population.V0_sd * special.ndtri(uniform)) * ONE).astype(np.int32)
+    return v
+
+
+def uniforms(key: np.uint64, first: int, n: int) -> npt.NDArray[np.float64]:
+    """Return numbers [first, first + n) of a stream as uniform floats in (0, 1)."""
+    with np.errstate(over="ignore"):
+        x = key + np.uint64(0x9E3779B97F4A7C15) * np.arange(first + 1, first + n + 1, dtype=np.uint64)
+        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        x ^= x >> np.uint64(31)
+    return ((x >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52

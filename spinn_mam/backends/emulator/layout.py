@@ -1,0 +1,235 @@
+"""Where the emulator keeps what: neurons in parts that stay in a core's cache, sources of spikes as axons.
+
+A *part* is a set of target blocks (the connectivity's blocks of at most 8,192 neurons of a population) whose input sums
+fit a second-level cache; one thread works on one part at a time. A *segment* is one block: neurons with the same
+constants, consecutive in the state arrays. An *axon* is a source neuron together with the receptor its spikes act on; a
+population that sends both kinds has two axons for each neuron. How blocks are dealt over parts depends on the network
+alone, never on the number of threads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from spinn_mam.backends.emulator.drive import poisson_thresholds
+from spinn_mam.errors import UsageError
+from spinn_mam.fixed_point.parameters import lif_constants
+from spinn_mam.fixed_point.ring_buffer import quantise_weights, weight_scales
+from spinn_mam.network.connectivity import MAX_BLOCK
+from spinn_mam.network.spec import NetworkSpec
+from spinn_mam.network.streams import stream_key
+
+#: Columns of ``Layout.segments``; V_REST to INIT_I are the fields of LifConstants in their order.
+(
+    LO,
+    HI,
+    GLOBAL,
+    LOCAL,
+    AXON_EXC,
+    AXON_INH,
+    V_REST,
+    V_RESET,
+    V_TH,
+    R_MEMBRANE,
+    EXP_TC,
+    I_OFFSET,
+    T_REFRACT,
+    DECAY_EXC,
+    INIT_EXC,
+    DECAY_INH,
+    INIT_INH,
+    SHIFT_EXC,
+    SHIFT_INH,
+    DRIVE_WEIGHT,
+    DRIVE_RECEPTOR,
+    N_THRESHOLDS,
+    IS_SOURCE,
+    START,
+    STOP,
+    N_COLUMNS,
+) = range(26)
+#: A synaptic word keeps the target within its part in 16 bits.
+MAX_PART = 1 << 16
+#: Neurons of a part by default: two input sums of 4 bytes each stay in half a megabyte.
+PART_SIZE = 44_000
+# Rough cost of one neuron update and of one synaptic event (ns), to balance the parts.
+_UPDATE_COST, _EVENT_COST = 1.5, 1.3
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The arrays' order.
+
+    Attributes
+    ----------
+    n_state : int
+        Neurons (without sources).
+    part_bounds : ndarray of int64, shape (n_parts + 1,)
+        State indices of each part.
+    segment_bounds : ndarray of int64, shape (n_parts + 1,)
+        Rows of ``segments`` of each part.
+    segments : ndarray of int64, shape (n_segments, N_COLUMNS)
+        One row a segment; see the columns above. Of sources only LO = 0, HI = size, GLOBAL, axons, thresholds and window
+        have a meaning.
+    keys : ndarray of uint64, shape (n_segments,)
+        Random stream of the segment's drive or source.
+    thresholds : ndarray of uint32, shape (n_segments, n)
+        Poisson thresholds, the first N_THRESHOLDS of each row.
+    population : ndarray of int64, shape (n_segments,)
+        Population of each segment.
+    axon_base : ndarray of int64, shape (n_populations, 2)
+        First axon of each population and receptor, or -1.
+    n_axons : int
+    """
+
+    n_state: int
+    part_bounds: npt.NDArray[np.int64]
+    segment_bounds: npt.NDArray[np.int64]
+    segments: npt.NDArray[np.int64]
+    keys: npt.NDArray[np.uint64]
+    thresholds: npt.NDArray[np.uint32]
+    population: npt.NDArray[np.int64]
+    axon_base: npt.NDArray[np.int64]
+    n_axons: int
+
+    @property
+    def n_parts(self) -> int:
+        """Number of parts."""
+        return len(self.part_bounds) - 1
+
+    @property
+    def state_of(self) -> npt.NDArray[np.int64]:
+        """State index of each neuron by global index, -1 for sources; shape (n_neurons,)."""
+        out = np.full(int((self.segments[:, GLOBAL] + self.segments[:, HI] - self.segments[:, LO]).max()), -1, np.int64)
+        for s in self.segments[self.segments[:, IS_SOURCE] == 0]:
+            out[s[GLOBAL] : s[GLOBAL] + s[HI] - s[LO]] = np.arange(s[LO], s[HI])
+        return out
+
+
+def make_layout(spec: NetworkSpec, shifts: npt.NDArray[np.int64], seed: int, n_parts: int | None = None) -> Layout:
+    """Deal a network's blocks over parts and write down their constants.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+    shifts : ndarray of int64, shape (n_populations, 2)
+        Ring-buffer shifts.
+    seed : int
+        Of the Poisson streams.
+    n_parts : int, optional
+        Default: as many as keep a part near PART_SIZE neurons, at least two.
+
+    Returns
+    -------
+    Layout
+    """
+    axon_base, n_axons = _axons(spec)
+    blocks = _blocks(spec)
+    n_neurons = sum(p.size for p in spec.populations if not p.is_source)
+    parts = _deal(spec, blocks, n_parts or max(2, round(n_neurons / PART_SIZE)))
+    scales = weight_scales(shifts)
+    rows: list[list[int]] = []
+    keys: list[np.uint64] = []
+    tables: list[npt.NDArray[np.uint32]] = []
+    population: list[int] = []
+    part_bounds, segment_bounds, at = [0], [0], 0
+    for part in parts:
+        for p, lo, hi in part:
+            pop = spec.populations[p]
+            row = [0] * N_COLUMNS
+            row[GLOBAL], row[LOCAL] = int(spec.offsets[p]) + lo, lo
+            for column, base in ((AXON_EXC, axon_base[p, 0]), (AXON_INH, axon_base[p, 1])):
+                row[column] = int(base) + lo if base >= 0 else -1
+            table = np.zeros(0, np.uint32)
+            if pop.neuron is None:
+                row[IS_SOURCE], row[LO], row[HI] = 1, 0, hi - lo
+                row[START], row[STOP] = _step(pop.source_start, spec.dt), _step(pop.source_stop, spec.dt)
+                table = poisson_thresholds(pop.source_rate * spec.dt / 1000.0)
+                keys.append(stream_key(seed, "source", pop.name))
+            else:
+                row[LO], row[HI] = at, at + hi - lo
+                at += hi - lo
+                row[V_REST : INIT_INH + 1] = astuple(lif_constants(pop.neuron, pop.I_e, spec.dt))
+                row[SHIFT_EXC], row[SHIFT_INH] = int(shifts[p, 0]), int(shifts[p, 1])
+                if pop.drive is not None and pop.drive.rate > 0:
+                    receptor = int(pop.drive.weight < 0)
+                    row[DRIVE_RECEPTOR] = receptor
+                    row[DRIVE_WEIGHT] = int(quantise_weights(np.array([pop.drive.weight]), float(scales[p, receptor]))[0][0])
+                    table = poisson_thresholds(pop.drive.rate * spec.dt / 1000.0)
+                keys.append(stream_key(seed, "drive", pop.name))
+            row[N_THRESHOLDS] = len(table)
+            rows.append(row)
+            tables.append(table)
+            population.append(p)
+        part_bounds.append(at)
+        segment_bounds.append(len(rows))
+    if max(np.diff(part_bounds)) > MAX_PART:
+        raise UsageError(f"{n_neurons} neurons in {len(parts)} parts: a part holds at most {MAX_PART}; use more parts")
+    thresholds = np.zeros((len(rows), max(1, *(len(t) for t in tables))), np.uint32)
+    for i, table in enumerate(tables):
+        thresholds[i, : len(table)] = table
+    return Layout(
+        at,
+        np.array(part_bounds, np.int64),
+        np.array(segment_bounds, np.int64),
+        np.array(rows, np.int64).reshape(-1, N_COLUMNS),
+        np.array(keys, np.uint64),
+        thresholds,
+        np.array(population, np.int64),
+        axon_base,
+        n_axons,
+    )
+
+
+def _step(time: float, dt: float) -> int:
+    return round(time / dt) if np.isfinite(time) else np.iinfo(np.int64).max
+
+
+def _axons(spec: NetworkSpec) -> tuple[npt.NDArray[np.int64], int]:
+    base = np.full((len(spec.populations), 2), -1, np.int64)
+    used = {(p.source, int(p.receptor == "inhibitory")) for p in spec.projections if p.n_synapses > 0}
+    n = 0
+    for p, population in enumerate(spec.populations):
+        for receptor in range(2):
+            if (p, receptor) in used:
+                base[p, receptor] = n
+                n += population.size
+    return base, n
+
+
+def _blocks(spec: NetworkSpec) -> list[tuple[int, int, int]]:
+    """List population, first and last + 1 neuron of each block: those of the connectivity recipe."""
+    blocks = []
+    for p, population in enumerate(spec.populations):
+        n = -(-population.size // MAX_BLOCK)
+        bounds = [b * population.size // n for b in range(n + 1)]
+        blocks += [(p, a, b) for a, b in pairwise(bounds)]
+    return blocks
+
+
+def _deal(spec: NetworkSpec, blocks: list[tuple[int, int, int]], n_parts: int) -> list[list[tuple[int, int, int]]]:
+    """Give each block, the most expensive first, to the part with the least work."""
+    events = np.zeros(len(spec.populations))
+    for projection in spec.projections:
+        source = spec.populations[projection.source]
+        rate = source.source_rate if source.is_source else spec.expected_rates[projection.source]
+        events[projection.target] += rate * projection.n_synapses
+    steps = 1000.0 / spec.dt
+
+    def cost(block: tuple[int, int, int]) -> float:
+        p, lo, hi = block
+        if spec.populations[p].is_source:
+            return 0.2 * _UPDATE_COST * steps * (hi - lo)
+        return (hi - lo) * (_UPDATE_COST * steps + _EVENT_COST * float(events[p]) / spec.populations[p].size)
+
+    work = [0.0] * n_parts
+    parts: list[list[tuple[int, int, int]]] = [[] for _ in range(n_parts)]
+    for block in sorted(blocks, key=lambda b: (-cost(b), b)):
+        p = min(range(n_parts), key=lambda i: (work[i], i))
+        parts[p].append(block)
+        work[p] += cost(block)
+    return [sorted(part) for part in parts]

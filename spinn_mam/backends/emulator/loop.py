@@ -1,0 +1,136 @@
+"""State of a running emulation, and the call that moves it on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from spinn_mam.backends.emulator import kernels
+from spinn_mam.backends.emulator.build import SynapseStore
+from spinn_mam.backends.emulator.layout import HI, IS_SOURCE, LO, T_REFRACT, Layout
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """Sums over all parts since the last reset.
+
+    Attributes
+    ----------
+    n_spikes, n_events, n_saturated : int
+        Spikes, synapses passed, ring-buffer slots that reached their limit.
+    """
+
+    n_spikes: int
+    n_events: int
+    n_saturated: int
+
+
+class Loop:
+    """A network in the middle of its run.
+
+    Parameters
+    ----------
+    layout : Layout
+    store : SynapseStore
+    v : ndarray of int32, shape (n_state,)
+        Initial potentials (mV, s16.15), in the layout's order; kept and changed.
+    chunk : int
+        Largest number of steps of one call of :meth:`advance`.
+    threads : int
+        With one thread no parallel loop is entered.
+    """
+
+    def __init__(self, layout: Layout, store: SynapseStore, v: npt.NDArray[np.int32], chunk: int, threads: int = 1) -> None:
+        self.layout, self.store, self.chunk, self.threads = layout, store, chunk, threads
+        self.step = 0
+        self.v = v
+        n, n_parts = layout.n_state, layout.n_parts
+        self.exc, self.inh, self.refract = (np.zeros(n, np.int32) for _ in range(3))
+        self._sums = np.zeros((2, n), np.int32)
+        self._window = store.min_slots
+        depth = store.max_slots + self._window
+        each_step, each_chunk = (max(_most_spikes(layout, p, steps) for p in range(n_parts)) for steps in (1, chunk))
+        self._history = np.empty((depth, n_parts, 2, each_step), np.int32)
+        self._n_history = np.zeros((depth, n_parts, 2), np.int32)
+        self._recorded = np.empty((n_parts, each_chunk, 2), np.int32)
+        self._counters = np.zeros((n_parts, kernels.N_COUNTERS), np.int64)
+
+    def compile(self) -> None:
+        """Load or compile the loop, so that the first chunk is not charged for it."""
+        self._advance(0)
+
+    def advance(self, n_steps: int) -> npt.NDArray[np.int32]:
+        """Run some steps.
+
+        Parameters
+        ----------
+        n_steps : int
+            At most ``chunk``.
+
+        Returns
+        -------
+        ndarray of int32, shape (n_spikes, 2)
+            Loop step and global index of each spike, sorted.
+        """
+        if not 0 <= n_steps <= self.chunk:
+            raise ValueError(f"{n_steps} steps in a chunk of at most {self.chunk}")
+        self._counters[:, kernels.N_RECORDED] = 0
+        self._advance(n_steps)
+        self.step += n_steps
+        numbers = self._counters[:, kernels.N_RECORDED]
+        spikes = np.concatenate([recorded[:n] for recorded, n in zip(self._recorded, numbers, strict=True)])
+        return spikes[np.lexsort((spikes[:, 1], spikes[:, 0]))]
+
+    def counters(self) -> Counters:
+        """Return the counts since the last reset."""
+        total = self._counters.sum(axis=0)
+        return Counters(int(total[kernels.N_SPIKES]), int(total[kernels.N_EVENTS]), int(total[kernels.N_SATURATED]))
+
+    def reset_counters(self) -> None:
+        """Count from zero again."""
+        self._counters[:] = 0
+
+    def _advance(self, n_steps: int) -> None:
+        layout, store = self.layout, self.store
+        if self.threads == 1:
+            run = kernels.advance_serial
+        else:
+            run = kernels.advance_parallel
+            numba.set_num_threads(min(self.threads, numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
+        run(
+            self.step,
+            n_steps,
+            self._window,
+            layout.part_bounds,
+            layout.segment_bounds,
+            layout.segments,
+            layout.keys,
+            layout.thresholds,
+            store.words,
+            store.row_start,
+            store.cumulative,
+            store.min_slots,
+            store.max_slots,
+            self.v,
+            self.exc,
+            self.inh,
+            self.refract,
+            self._sums,
+            self._history,
+            self._n_history,
+            self._recorded,
+            self._counters,
+        )
+
+
+def _most_spikes(layout: Layout, part: int, n_steps: int) -> int:
+    """Bound the spikes a part can emit in a number of steps, by refractory periods."""
+    total = 0
+    for s in layout.segments[layout.segment_bounds[part] : layout.segment_bounds[part + 1]]:
+        n = int(s[HI] - s[LO])
+        each = n_steps * kernels.MAX_SOURCE_SPIKES if s[IS_SOURCE] else -(-n_steps // (int(s[T_REFRACT]) + 1))
+        total += n * each
+    return total
