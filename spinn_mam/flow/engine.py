@@ -35,7 +35,7 @@ class Stage:
     parameters : mapping
         Everything else that its result depends on, as JSON takes it.
     make : callable
-        ``make(folder, results, report)`` writes the result into a folder; ``report(phase, done, total)`` shows progress.
+        ``make(folder, results, report)`` writes the result into a folder and returns it; ``report(phase, done, total)`` shows progress.
     load : callable
         ``load(folder)`` reads the result back.
     """
@@ -43,7 +43,7 @@ class Stage:
     name: str
     needs: tuple[str, ...]
     parameters: Mapping[str, Any]
-    make: Callable[[Path, Results, Callable[[str, float, float], None]], None]
+    make: Callable[[Path, Results, Callable[[str, float, float], None]], Any]
     load: Callable[[Path], Any]
 
 
@@ -60,8 +60,15 @@ class Results:
             self._loaded[name] = self.loaders[name](self.folders[name])
         return self._loaded[name]
 
-    def __contains__(self, name: str) -> bool:
-        return name in self.folders
+    def get(self, name: str) -> Any:
+        """Return a result, or None if its stage was not run."""
+        if name not in self.folders:
+            return None
+        return self[name]
+
+    def keep(self, name: str, result: Any) -> None:
+        """Keep a result that was just made, so that it need not be read."""
+        self._loaded[name] = result
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +170,7 @@ def _run(stage: Stage, path: Path, digest: str, results: Results, reporter: Repo
     part.mkdir()
     started = time.perf_counter()
     try:
-        stage.make(part, results, reporter.progress)
+        result = stage.make(part, results, reporter.progress)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         reporter.stopped(stage.name)
@@ -182,6 +189,7 @@ def _run(stage: Stage, path: Path, digest: str, results: Results, reporter: Repo
     if path.exists():
         shutil.rmtree(path)
     part.rename(path)
+    results.keep(stage.name, result)
     reporter.finished(stage.name, wall_time_s)
 
 

@@ -1,0 +1,270 @@
+"""The command line: one verb, one meaning; the same flag means the same everywhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+# threads of a kernel wait asleep: spinning collapses when another program wants the processor; set before any import
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("NUMBA_NUM_THREADS", str(max(os.cpu_count() or 1, 2)))
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from spinn_mam import __version__
+from spinn_mam.errors import AccuracyError, SpinnMamError, UsageError
+
+app = typer.Typer(
+    name="spinn-mam",
+    help="Cortical models on SpiNNaker: mapped, run, checked and reported, with or without the machine.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Model = Annotated[str, typer.Argument(help="Name of a model (pd14) or path of a model document (.toml).", metavar="MODEL")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", help="Override a value: KEY=VALUE, such as neuron.tau_m='12 ms'. May be repeated.", metavar="KEY=VALUE")
+]
+Drive = Annotated[str | None, typer.Option("--drive", help="Background input: poisson or dc.")]
+NScaling = Annotated[float, typer.Option("--n-scaling", help="Scale of the population sizes, above 0, at most 1.")]
+KScaling = Annotated[float, typer.Option("--k-scaling", help="Scale of the in-degrees, above 0, at most 1.")]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of synapses, sources and initial potentials.")]
+BoardConfig = Annotated[str, typer.Option("--board-config", help="Machine: a name that 'spinn-mam machines' lists, or a .toml file.")]
+Layout = Annotated[str, typer.Option("--layout", help="How neurons and synapses share cores: combined.")]
+NeuronsPerCore = Annotated[int, typer.Option("--neurons-per-core", help="Most neurons a core; 0 leaves it to the budgets.")]
+TimeScale = Annotated[float, typer.Option("--time-scale-factor", help="Wall-clock time over biological time on the machine.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Protocol = Annotated[str, typer.Option("--protocol", help="Accuracy protocol: senk26 or va18.")]
+
+
+def console() -> Console:
+    """Make the console for results."""
+    return Console(highlight=False, soft_wrap=False)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"spinn-mam {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False) -> None:
+    """Take the options of the program itself."""
+    del version
+
+
+@app.command()
+def run(
+    model: Model,
+    backend: Annotated[str, typer.Option(help="What runs the network: emulator or nest.")] = "emulator",
+    t_sim: Annotated[float, typer.Option("--t-sim", help="Biological time that is kept (ms).")] = 10_000.0,
+    warm_up: Annotated[float, typer.Option("--warm-up", help="Biological time before it, discarded (ms).")] = 500.0,
+    seed: Seed = 1,
+    threads: Annotated[int, typer.Option(help="Threads of the backend; 0: two, or what the computer has.")] = 0,
+    out: Annotated[Path | None, typer.Option("--out", help="Run folder; default runs/MODEL-TIME. Naming an existing one resumes it.")] = None,
+    from_: Annotated[str | None, typer.Option("--from", help="Do this stage and those after it again.", metavar="STAGE")] = None,
+    to: Annotated[str | None, typer.Option("--to", help="Stop after this stage.", metavar="STAGE")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, check it, and do nothing.")] = False,
+    settings: Set = None,
+    drive: Drive = None,
+    n_scaling: NScaling = 1.0,
+    k_scaling: KScaling = 1.0,
+    connectivity: Annotated[str | None, typer.Option(help="shared: the recipe's synapses everywhere; law: the backend draws its own.")] = None,
+    board_config: BoardConfig = "spin5-6",
+    layout: Layout = "combined",
+    neurons_per_core: NeuronsPerCore = 80,
+    time_scale_factor: TimeScale = 20.0,
+    protocol: Protocol = "senk26",
+    reference: Annotated[str | None, typer.Option(help="Reference statistics (.json); default: those that ship, if there are any.")] = None,
+) -> None:
+    """Run a model: network, mapping, simulation, comparison with NEST, energy, report."""
+    from spinn_mam.flow.run import run_model
+    from spinn_mam.flow.settings import RunSettings
+
+    run_model(
+        RunSettings(
+            model=model,
+            settings=tuple(settings or ()),
+            drive=drive,
+            n_scaling=n_scaling,
+            k_scaling=k_scaling,
+            backend=backend,
+            t_sim=t_sim,
+            warm_up=warm_up,
+            seed=seed,
+            threads=threads or min(2, os.cpu_count() or 1),
+            board_config=board_config,
+            layout=layout,
+            neurons_per_core=neurons_per_core or None,
+            time_scale_factor=time_scale_factor,
+            connectivity=connectivity,
+            protocol=protocol,
+            reference=reference,
+        ),
+        out or Path("runs") / f"{Path(model).stem}-{datetime.now(UTC):%Y%m%d-%H%M%S}",
+        console(),
+        sys.argv,
+        first=from_,
+        last=to,
+        dry_run=dry_run,
+    )
+
+
+@app.command()
+def plan(
+    model: Model,
+    board_config: BoardConfig = "spin5-6",
+    layout: Layout = "combined",
+    neurons_per_core: NeuronsPerCore = 80,
+    time_scale_factor: TimeScale = 20.0,
+    seed: Seed = 1,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for the mapping, its picture and PACMAN's JSON; default runs/MODEL-plan.")] = None,
+    settings: Set = None,
+    drive: Drive = None,
+    n_scaling: NScaling = 1.0,
+    k_scaling: KScaling = 1.0,
+    as_json: AsJson = False,
+) -> None:
+    """Map a model onto a machine and say what it takes, without running it."""
+    from spinn_mam.flow.run import plan_model
+    from spinn_mam.flow.settings import RunSettings
+
+    plan_model(
+        RunSettings(
+            model=model,
+            settings=tuple(settings or ()),
+            drive=drive,
+            n_scaling=n_scaling,
+            k_scaling=k_scaling,
+            seed=seed,
+            board_config=board_config,
+            layout=layout,
+            neurons_per_core=neurons_per_core or None,
+            time_scale_factor=time_scale_factor,
+        ),
+        out or Path("runs") / f"{Path(model).stem}-plan",
+        console(),
+        as_json=as_json,
+    )
+
+
+@app.command()
+def show(
+    model: Model, settings: Set = None, drive: Drive = None, n_scaling: NScaling = 1.0, k_scaling: KScaling = 1.0, as_json: AsJson = False
+) -> None:
+    """Print a model's numbers and where each comes from."""
+    from spinn_mam.models import load_model
+    from spinn_mam.report.model_tables import show_json, show_tables
+
+    loaded = load_model(model, settings or (), {} if drive is None else {"drive": drive})
+    spec = loaded.network(n_scaling, k_scaling)
+    if as_json:
+        typer.echo(json.dumps(show_json(loaded, spec), indent=1, allow_nan=False))
+        return
+    for table in show_tables(loaded, spec):
+        console().print(table)
+
+
+@app.command()
+def machines(as_json: AsJson = False) -> None:
+    """List the board configurations."""
+    from spinn_mam.machine.board_config import machine_rows
+
+    rows = machine_rows()
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1))
+        return
+    headings = ("name", "boards", "chips", "cores", "SDRAM (GB)", "size", "wraps")
+    table = Table(box=box.SIMPLE_HEAD)
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading in headings[1:5] else "left", no_wrap=True)
+    for row in rows:
+        numbers = (f"{row['boards']:,}", f"{row['chips']:,}", f"{row['application_cores']:,}", f"{row['sdram_bytes'] / 1e9:,.1f}")
+        table.add_row(row["name"], *numbers, f"{row['width']} x {row['height']}", row["wrap"])
+    console().print(table)
+
+
+@app.command()
+def compare(
+    run_folder: Annotated[Path, typer.Argument(help="Run folder, or a recording (.npz).", metavar="RUN")],
+    reference: Annotated[Path, typer.Argument(help="Reference statistics (.json), or another run folder of the same network.", metavar="REFERENCE")],
+    protocol: Protocol = "senk26",
+    as_json: AsJson = False,
+) -> None:
+    """Compare a run with a reference; exits with 6 if it fails."""
+    from spinn_mam.comparison import ReferenceStatistics, comparison_table
+    from spinn_mam.comparison import compare as compare_statistics
+    from spinn_mam.flow.run import find_recording
+
+    statistics = ReferenceStatistics.load(reference)
+    comparison = compare_statistics(find_recording(run_folder), statistics, protocol)
+    if as_json:
+        typer.echo(json.dumps(comparison.to_metrics(), indent=1, allow_nan=False))
+    else:
+        console().print(comparison_table(comparison))
+        console().print(f"verdict: {comparison.verdict}")
+    if comparison.verdict == "fail":
+        failed = [f"{r.statistic} of {r.population}" for r in comparison.rows if not r.passed and not r.weak]
+        raise AccuracyError(f"the run does not agree with the reference: {', '.join(failed)}")
+
+
+@app.command()
+def plot(
+    run_folder: Annotated[Path, typer.Argument(help="Run folder.", metavar="RUN")],
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for the pictures; default RUN/figures.")] = None,
+) -> None:
+    """Draw a run's figures as PNG."""
+    from spinn_mam.flow.run import plot_run
+
+    for path in plot_run(run_folder, out or run_folder / "figures"):
+        console().print(str(path), markup=False)
+
+
+@app.command()
+def cite(run_folder: Annotated[Path, typer.Argument(help="Run folder.", metavar="RUN")]) -> None:
+    """Print BibTeX of what a run used."""
+    from spinn_mam.flow.run import cite_run
+
+    typer.echo(cite_run(run_folder))
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one message and an exit code, never a traceback."""
+    errors = Console(stderr=True, highlight=False)
+    sys.exit(_guarded(lambda: app(standalone_mode=False), errors))
+
+
+def _guarded(command: Callable[[], Any], errors: Console) -> int:
+    """Run a command and turn what it raises into an exit code."""
+    try:
+        result = command()
+    except SpinnMamError as error:
+        errors.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+        return error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        errors.print("interrupted: finished stages are kept; the same command with the same --out goes on from there", style="yellow", markup=False)
+        return 130
+    except OSError as error:
+        errors.print(f"error: {error.strerror or error}: {error.filename or ''}", style="red", markup=False, soft_wrap=True)
+        return UsageError.exit_code
+    except Exception as error:
+        if hasattr(error, "exit_code") and hasattr(error, "format_message"):  # click's own usage errors
+            errors.print(f"error: {error.format_message()}", style="red", markup=False, soft_wrap=True)
+            return UsageError.exit_code
+        raise
+    return result if isinstance(result, int) else 0
+
+
+if __name__ == "__main__":
+    main()

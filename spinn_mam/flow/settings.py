@@ -1,0 +1,124 @@
+"""What a run was asked to be, checked before anything is done."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from spinn_mam.comparison import PROTOCOLS
+from spinn_mam.errors import UsageError
+from spinn_mam.models import NetworkModel, load_model
+from spinn_mam.network.spec import NetworkSpec
+
+#: Backends of this version, the default first.
+BACKENDS = ("emulator", "nest")
+LAYOUTS = ("combined",)
+DRIVES = ("poisson", "dc")
+#: Above this many synapses NEST draws its own from the same law.
+LAW_ABOVE = 10_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """A run, as the command line gives it.
+
+    Attributes
+    ----------
+    model : str
+        Name or path of a model document.
+    settings : tuple of str
+        ``KEY=VALUE`` each.
+    drive : str or None
+        ``"poisson"`` or ``"dc"``; None leaves it to the document.
+    n_scaling, k_scaling : float
+    backend : str
+    t_sim, warm_up : float
+        Kept and discarded biological time (ms).
+    seed : int
+    threads : int
+    board_config : str
+        Name or path.
+    layout : str
+    neurons_per_core : int or None
+        None leaves it to the budgets.
+    time_scale_factor : float
+        Wall-clock time over biological time on the machine.
+    connectivity : str or None
+        None: the recipe's own synapses, but NEST draws its own above 1e7.
+    protocol : str
+        Of the accuracy check.
+    reference : str or None
+        Path of reference statistics; None: the ones that ship, if there are any for this network.
+    """
+
+    model: str
+    settings: tuple[str, ...] = ()
+    drive: str | None = None
+    n_scaling: float = 1.0
+    k_scaling: float = 1.0
+    backend: str = "emulator"
+    t_sim: float = 10_000.0
+    warm_up: float = 500.0
+    seed: int = 1
+    threads: int = 2
+    board_config: str = "spin5-6"
+    layout: str = "combined"
+    neurons_per_core: int | None = 80
+    time_scale_factor: float = 20.0
+    connectivity: str | None = None
+    protocol: str = "senk26"
+    reference: str | None = None
+
+    def load(self) -> tuple[NetworkModel, NetworkSpec]:
+        """Load the model and derive its network, after checking every value.
+
+        Raises
+        ------
+        UsageError
+            If a value is out of range; DocumentError if the model document is wrong.
+        """
+        one_of("--backend", self.backend, BACKENDS)
+        one_of("--layout", self.layout, LAYOUTS)
+        one_of("--protocol", self.protocol, tuple(PROTOCOLS))
+        if self.drive is not None:
+            one_of("--drive", self.drive, DRIVES)
+        if self.connectivity is not None:
+            one_of("--connectivity", self.connectivity, ("shared", "law") if self.backend == "nest" else ("shared",))
+        in_range("--t-sim", self.t_sim, 0.0, math.inf, "ms, above 0", open_low=True)
+        in_range("--warm-up", self.warm_up, 0.0, math.inf, "ms, at least 0")
+        in_range("--threads", self.threads, 1, 1024, "at least 1")
+        in_range("--seed", self.seed, 0, 2**63 - 1, "0 to 2^63 - 1")
+        in_range("--time-scale-factor", self.time_scale_factor, 0.0, math.inf, "above 0", open_low=True)
+        if self.neurons_per_core is not None:
+            in_range("--neurons-per-core", self.neurons_per_core, 1, 256, "1 to 256")
+        model = load_model(self.model, self.settings, {} if self.drive is None else {"drive": self.drive})
+        spec = model.network(self.n_scaling, self.k_scaling)
+        for flag, value in (("--t-sim", self.t_sim), ("--warm-up", self.warm_up)):
+            steps = value / spec.dt
+            if abs(steps - round(steps)) > 1e-6:
+                raise UsageError(f"{flag} {value:g} ms is not a whole number of time steps of {spec.dt:g} ms")
+        return model, spec
+
+    def degree(self, spec: NetworkSpec) -> str:
+        """Return how the synapses of this run are the network's: ``"shared"`` or ``"law"``."""
+        if self.connectivity is not None:
+            return self.connectivity
+        return "law" if self.backend == "nest" and spec.n_synapses > LAW_ABOVE else "shared"
+
+    def parameters(self, *names: str) -> dict[str, Any]:
+        """Return some of the settings as plain data."""
+        return {name: getattr(self, name) for name in names}
+
+
+def one_of(flag: str, value: str, choices: Sequence[str]) -> None:
+    """Refuse a value that is not one of the choices."""
+    if value not in choices:
+        raise UsageError(f"{flag} {value}: use one of {', '.join(choices)}")
+
+
+def in_range(flag: str, value: float, low: float, high: float, text: str, *, open_low: bool = False) -> None:
+    """Refuse a value outside its range."""
+    if not low <= value <= high or not math.isfinite(value) or (open_low and value == low):
+        raise UsageError(f"{flag} {value:g} is out of range: it must be {text}")

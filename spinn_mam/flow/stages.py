@@ -1,0 +1,213 @@
+"""The stages of a run, from the model document to the report; each is declared here with what its result depends on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spinn_mam.backends.base import Backend, Network, RunConfig
+from spinn_mam.comparison import Comparison, ReferenceStatistics, compare
+from spinn_mam.deployment import Deployment
+from spinn_mam.energy.constants import load_power_constants
+from spinn_mam.energy.model import EnergyEstimate, MappingFacts, run_phase_energy
+from spinn_mam.errors import DoesNotFitError, UsageError
+from spinn_mam.fixed_point.ring_buffer import ring_buffer_shifts
+from spinn_mam.flow.engine import Results, Stage
+from spinn_mam.flow.settings import RunSettings
+from spinn_mam.machine.board_config import load_board_config
+from spinn_mam.models import NetworkModel
+from spinn_mam.nest_reference.library import find_reference
+from spinn_mam.network.spec import NetworkSpec
+from spinn_mam.partitioning.check import check
+from spinn_mam.partitioning.export import export_pacman
+from spinn_mam.partitioning.pipeline import map_network
+from spinn_mam.recording import Recording
+
+Report = Callable[[str, float, float], None]
+
+
+def build_stages(settings: RunSettings, model: NetworkModel, spec: NetworkSpec) -> list[Stage]:
+    """Declare the stages of a run.
+
+    Parameters
+    ----------
+    settings : RunSettings
+    model : NetworkModel
+    spec : NetworkSpec
+        What ``settings.load()`` gave.
+
+    Returns
+    -------
+    list of Stage
+        In order; a run on NEST has no mapping and so no energy.
+    """
+    network = Network.from_seed(spec, settings.seed)
+    reference, reference_id, absent = _reference(settings, spec)
+    on_machine = settings.backend != "nest"
+    stages = [_network_stage(settings, model, network)]
+    if on_machine:
+        stages.append(_mapping_stage(settings, spec))
+    stages.append(_simulation_stage(settings, network, on_machine))
+    stages.append(_comparison_stage(settings, reference, reference_id, absent))
+    if on_machine:
+        stages.append(_energy_stage(settings))
+    return stages
+
+
+def make_backend(name: str) -> Backend:
+    """Make the backend of this name.
+
+    Raises
+    ------
+    UsageError
+        If there is none.
+    """
+    if name == "emulator":
+        from spinn_mam.backends.emulator.backend import EmulatorBackend
+
+        return EmulatorBackend()
+    if name == "nest":
+        from spinn_mam.backends.nest import NestBackend
+
+        return NestBackend()
+    raise UsageError(f"--backend {name}: use emulator or nest")
+
+
+def _network_stage(settings: RunSettings, model: NetworkModel, network: Network) -> Stage:
+    def make(folder: Path, results: Results, report: Report) -> Network:
+        del results, report
+        content = {
+            "format": "spinn_mam.network/1",
+            "digest": network.spec.digest(),
+            "connectivity_digest": network.connectivity.digest(),
+            "seed": settings.seed,
+            "variants": model.document.chosen,
+            "overrides": [{"key": o.key, "default": o.default, "value": o.value} for o in model.document.overrides],
+            "network": network.spec.to_dict(),
+        }
+        write_json(folder / "network.json", content)
+        return network
+
+    return Stage("network", (), {"connectivity": network.connectivity.digest(), "document": model.document.data}, make, lambda folder: network)
+
+
+def _mapping_stage(settings: RunSettings, spec: NetworkSpec) -> Stage:
+    machine = load_board_config(settings.board_config)
+
+    def make(folder: Path, results: Results, report: Report) -> Deployment:
+        del results
+        deployment = map_network(
+            spec,
+            machine,
+            neurons_per_core=settings.neurons_per_core,
+            time_scale_factor=settings.time_scale_factor,
+            ring_buffer_shifts=ring_buffer_shifts(spec),
+            rng=np.random.default_rng(settings.seed),
+            progress=lambda stage: report(stage, 0.0, 0.0),
+        )
+        report("check", 0.0, 0.0)
+        violations = check(deployment, spec)
+        if violations:
+            raise DoesNotFitError("mapping", violations)
+        deployment.save(folder)
+        export_pacman(deployment, folder / "pacman")
+        return deployment
+
+    parameters = settings.parameters("layout", "neurons_per_core", "time_scale_factor", "seed") | {"machine": machine.digest()}
+    return Stage("mapping", ("network",), parameters, make, Deployment.load)
+
+
+def _simulation_stage(settings: RunSettings, network: Network, on_machine: bool) -> Stage:
+    backend = make_backend(settings.backend)
+    degree = settings.degree(network.spec)
+    config = RunConfig(settings.t_sim, settings.warm_up, settings.seed, settings.threads, degree)  # type: ignore[arg-type]
+
+    def make(folder: Path, results: Results, report: Report) -> Recording:
+        deployment = results["mapping"] if on_machine else None
+        violations = backend.check(network, config, deployment)
+        if violations:
+            raise DoesNotFitError(f"{settings.backend} backend", violations)
+        recording = backend.start(network, config, deployment, report).result()
+        recording.save(folder / "recording.npz")
+        return recording
+
+    parameters = settings.parameters("backend", "t_sim", "warm_up", "seed") | {"connectivity": degree}
+    if not backend.capabilities.bit_exact:
+        parameters |= settings.parameters("threads")  # NEST's random streams depend on them
+    needs = ("network", "mapping") if on_machine else ("network",)
+    return Stage("simulation", needs, parameters, make, lambda folder: Recording.load(folder / "recording.npz"))
+
+
+def _comparison_stage(settings: RunSettings, reference: ReferenceStatistics | None, reference_id: str, absent: str) -> Stage:
+    cache: dict[str, Comparison | str] = {}
+
+    def compute(recording: Recording) -> Comparison | str:
+        if "it" not in cache:
+            try:
+                cache["it"] = absent if reference is None else compare(recording, reference, settings.protocol)
+            except UsageError as error:
+                cache["it"] = f"no comparison: {error}"
+        return cache["it"]
+
+    def make(folder: Path, results: Results, report: Report) -> Comparison | str:
+        report("compare", 0.0, 0.0)
+        recording = results["simulation"]
+        comparison = compute(recording)
+        content = {"absent": comparison} if isinstance(comparison, str) else comparison.to_metrics()
+        write_json(folder / "comparison.json", {"format": "spinn_mam.comparison/1", "rates": recording.rates(), "accuracy": content})
+        return comparison
+
+    def load(folder: Path) -> Comparison | str:
+        return compute(Recording.load(next(folder.parent.glob("[0-9][0-9]-simulation")) / "recording.npz"))
+
+    parameters = {"protocol": settings.protocol, "reference": reference_id}
+    return Stage("comparison", ("simulation",), parameters, make, load)
+
+
+def _energy_stage(settings: RunSettings) -> Stage:
+    machine = load_board_config(settings.board_config)
+    constants = load_power_constants("spin5" if machine.n_chips > 4 else "spin3")
+
+    def compute(recording: Recording, deployment: Deployment) -> EnergyEstimate | None:
+        if recording.activity is None:
+            return None
+        m = deployment.metrics
+        facts = MappingFacts(int(m["boards"]), deployment.machine.n_chips, int(m["cores"]), float(m["link_traversals_per_spike"]))
+        return run_phase_energy(recording.activity, facts, time_scale_factor=settings.time_scale_factor, constants=constants)
+
+    def make(folder: Path, results: Results, report: Report) -> EnergyEstimate | None:
+        report("energy", 0.0, 0.0)
+        energy = compute(results["simulation"], results["mapping"])
+        write_json(folder / "energy.json", {"format": "spinn_mam.energy/1", "energy": {} if energy is None else energy.to_metrics()})
+        return energy
+
+    def load(folder: Path) -> EnergyEstimate | None:
+        run = folder.parent
+        recording = Recording.load(next(run.glob("[0-9][0-9]-simulation")) / "recording.npz")
+        return compute(recording, Deployment.load(next(run.glob("[0-9][0-9]-mapping"))))
+
+    return Stage("energy", ("mapping", "simulation"), {"constants": repr(constants)}, make, load)
+
+
+def _reference(settings: RunSettings, spec: NetworkSpec) -> tuple[ReferenceStatistics | None, str, str]:
+    if settings.reference is not None:
+        reference = ReferenceStatistics.load(Path(settings.reference))
+        return reference, f"{settings.reference} {reference.seeds} {reference.windows_ms}", ""
+    path = find_reference(spec)
+    if path is None:
+        why = (
+            f"no comparison: no reference statistics ship for {spec.model} at N_scaling {spec.N_scaling:g}, K_scaling {spec.K_scaling:g} "
+            f"with {spec.drive} drive and these parameters; make your own with python -m spinn_mam.nest_reference and give it with --reference"
+        )
+        return None, "none", why
+    reference = ReferenceStatistics.load(path)
+    return reference, f"{path.name} {json.dumps(reference.provenance, sort_keys=True)}", ""
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write JSON for people and programs."""
+    path.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")

@@ -1,0 +1,123 @@
+"""What the terminal shows of a run and of a mapping."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from rich import box
+from rich.table import Table
+
+from spinn_mam.comparison import Comparison
+from spinn_mam.deployment import Deployment
+from spinn_mam.network.spec import NetworkSpec
+from spinn_mam.recording import Recording
+
+MIB = 1 << 20
+
+
+def reference_rates(comparison: Comparison) -> dict[str, tuple[float, float]]:
+    """Mean and seed-to-seed standard deviation of the reference's rates, by population (spikes/s)."""
+    out: dict[str, tuple[float, float]] = {}
+    for p, population in enumerate(comparison.candidate):
+        rates = np.array([seed[p].mean_rate for seed in comparison.seeds])
+        out[population.name] = (float(rates.mean()), float(rates.std(ddof=1)))
+    return out
+
+
+def rates_table(recording: Recording, spec: NetworkSpec, comparison: Comparison | str | None) -> Table:
+    """Rates of the run beside the published ones and those of the reference."""
+    table = Table(box=box.SIMPLE_HEAD, title=f"Mean rates over {recording.duration_ms / 1000:g} s (spikes/s)", title_justify="left")
+    table.add_column("population")
+    reference = reference_rates(comparison) if isinstance(comparison, Comparison) else {}
+    for heading in ("run", "published") + (("NEST reference", "difference") if reference else ()):
+        table.add_column(heading, justify="right")
+    rates = recording.rates()
+    for i, population in enumerate(spec.populations):
+        if population.is_source:
+            continue
+        cells = [f"{rates[population.name]:.3f}", f"{spec.expected_rates[i]:.3f}"]
+        if population.name in reference:
+            mean, sd = reference[population.name]
+            cells += [f"{mean:.3f} ± {sd:.3f}", f"{100 * (rates[population.name] / mean - 1):+.1f} %" if mean else "-"]
+        table.add_row(population.name, *cells)
+    return table
+
+
+def mapping_rows(deployment: Deployment) -> list[tuple[str, str]]:
+    """Name and value of everything a mapping is judged by."""
+    m = deployment.metrics
+    n = deployment.neurons_per_core
+    rows = [
+        ("machine", f"{deployment.machine.name}: {deployment.machine.n_boards} boards, {deployment.machine.n_chips} chips"),
+        ("boards used", f"{m['boards_used']} of {m['boards']}"),
+        ("chips used", f"{m['chips']} of {deployment.machine.n_chips}"),
+        (
+            "cores used",
+            f"{m['cores']:,}: {m['neuron_cores']} neuron, {m['poisson_source_cores']} Poisson source, {m['delay_extension_cores']} delay extension",
+        ),
+        ("neurons a core", f"{int(n.min())} to {int(n.max())}" if n.min() != n.max() else f"{int(n.max())}"),
+        ("SDRAM", f"{m['sdram_bytes_total'] / 1e9:.2f} GB, fullest chip {m['sdram_bytes_per_chip_max'] / MIB:.1f} MiB"),
+        ("DTCM, fullest core", f"{m['dtcm_bytes_per_core_max'] / 1024:.1f} of {deployment.machine.dtcm_bytes / 1024:.0f} KiB"),
+        ("link traversals a spike", f"{m['link_traversals_per_spike']:.1f} (bound {m['link_traversals_per_spike_bound']:.1f})"),
+        ("busiest link", f"{m['busiest_link_spikes_per_s']:,.0f} spikes/s (bound {m['busiest_link_spikes_per_s_bound']:,.0f})"),
+        (
+            "routing entries, fullest chip",
+            f"{m['routing_entries_max']} of {deployment.machine.router_entries} ({m['routing_entries_uncompressed_max']} raw)",
+        ),
+        ("time scale", f"{deployment.time_scale_factor:g} times slower than biology"),
+        ("mapped in", f"{m['wall_time_s']:.2f} s"),
+    ]
+    return [(name, value) for name, value in rows]
+
+
+def mapping_table(deployment: Deployment) -> Table:
+    """Make the table of a mapping."""
+    table = Table(box=box.SIMPLE_HEAD, title="Mapping", title_justify="left", show_header=False)
+    table.add_column("what")
+    table.add_column("value")
+    for name, value in mapping_rows(deployment):
+        table.add_row(name, value)
+    return table
+
+
+def summary_lines(metrics: Mapping[str, Any]) -> list[str]:
+    """Say the run's main figures in a few lines."""
+    run = metrics["run"]
+    lines = []
+    if "rtf" in run:
+        lines.append(
+            f"real-time factor {run['rtf']:.2f} ({run['wall_time_s']:.1f} s), {run['peak_rss_bytes'] / 2**30:.2f} GiB, {run['n_spikes']:,} spikes"
+        )
+    if "energy" in metrics and "per_synaptic_event_uJ" in metrics["energy"]:
+        e = metrics["energy"]
+        low, high = e["interval_uJ"]
+        lines.append(
+            f"energy, {e['kind']}, {e['phase']} phase: {e['total_J'] / 1000:.1f} kJ, {e['per_synaptic_event_uJ']:.2f} µJ a synaptic event "
+            f"({low:.2f} to {high:.2f})"
+        )
+    if "accuracy" in metrics:
+        lines.append(f"accuracy ({metrics['accuracy']['protocol']}): {metrics['accuracy']['verdict']}")
+    return lines
+
+
+def bibtex(key: str, citation: str, doi: str) -> str:
+    """Make a BibTeX entry of a citation.
+
+    Examples
+    --------
+    >>> print(bibtex("PD14", "Potjans TC, Diesmann M (2014) The cell-type specific cortical microcircuit. Cereb Cortex", "10.1093/cercor/bhs358"))
+    @article{PD14,
+      author = {Potjans TC, Diesmann M},
+      year = {2014},
+      title = {The cell-type specific cortical microcircuit},
+      doi = {10.1093/cercor/bhs358}
+    }
+    """
+    match = re.match(r"(?P<author>.+?) \((?P<year>\d{4})\) (?P<title>[^.]+)", citation)
+    if match is None:
+        return f"@misc{{{key},\n  title = {{{citation}}}" + (f",\n  doi = {{{doi}}}" if doi else "") + "\n}"
+    fields = [*match.groupdict().items(), ("doi", doi)]
+    return f"@article{{{key},\n" + ",\n".join(f"  {name} = {{{value}}}" for name, value in fields if value) + "\n}"
