@@ -1,0 +1,18 @@
+"""Comparison of a run with reference statistics: protocols, thresholds and a verdict."""
+
+from spinn_mam.comparison.protocols import PROTOCOLS, SENK26, VA18, Protocol
+from spinn_mam.comparison.reference import ReferenceStatistics, build_reference_statistics
+from spinn_mam.comparison.verdict import Comparison, Row, compare, comparison_table
+
+__all__ = [
+    "PROTOCOLS",
+    "SENK26",
+    "VA18",
+    "Comparison",
+    "Protocol",
+    "ReferenceStatistics",
+    "Row",
+    "build_reference_statistics",
+    "compare",
+    "comparison_table",
+]

@@ -1,0 +1,294 @@
+"""Compare a run with reference statistics, row by row, and judge it as a whole.
+
+A *row* is one statistic of one population: the mean rate, and the distances of the distributions of single-neuron rates, CVs and
+correlations under a protocol (:mod:`.protocols`). Thresholds are those of :mod:`.thresholds`; the verdict is ``fail`` if any deciding row
+fails, ``undecided`` if no row decides.
+
+A row is **weak**, and does not decide, if the reference shows that the window holds too little for it:
+
+* CV: fewer than 100 neurons have one, or the median such neuron has fewer than 5 intervals;
+* correlation: at least half of the variance of the coefficients is that of independent trains, 1 / (number of bins - 1);
+* any statistic: its threshold is so wide that a stated error would pass: 15 % of all spikes lost (rates), CVs larger
+  by 0.1, correlations larger by 0.005.
+
+Only the reference decides what is weak: a run cannot escape a row by being silent.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from rich.table import Table
+from rich.text import Text
+
+from spinn_mam.analysis import PopulationStatistics, Sample, analyse
+from spinn_mam.comparison.protocols import PROTOCOLS, STATISTICS, Protocol, Statistic
+from spinn_mam.comparison.reference import ReferenceStatistics, Window
+from spinn_mam.comparison.thresholds import FALSE_ALARM, MIN_SEEDS, distance_thresholds, rate_thresholds
+from spinn_mam.errors import UsageError
+from spinn_mam.recording import Recording
+
+FloatArray = npt.NDArray[np.float64]
+
+#: Errors that a deciding row must be able to see.
+LOST_SPIKES = 0.15
+CV_SHIFT = 0.1
+CORRELATION_SHIFT = 0.005
+#: Data that a CV needs: neurons, and intervals of the median one.
+MIN_CV_NEURONS = 100
+MIN_INTERVALS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One statistic of one population.
+
+    Attributes
+    ----------
+    statistic : str
+        ``"mean_rate"``, ``"rate"``, ``"cv_isi"`` or ``"correlation"``.
+    population : str
+        Population name.
+    value : float
+        For the mean rate the relative difference to the seeds' mean; else the mean distance to the seeds.
+    threshold : float
+        Largest value (mean rate: absolute value) that passes; NaN if the reference gives none.
+    typical : float
+        What a seed shows: relative standard deviation (mean rate) or mean distance between seeds.
+    passed : bool
+        Whether the value is within the threshold.
+    weak : bool
+        Whether the row is left out of the verdict.
+    note : str
+        Why it is weak.
+    """
+
+    statistic: str
+    population: str
+    value: float
+    threshold: float
+    typical: float
+    passed: bool
+    weak: bool
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A run against a reference.
+
+    Attributes
+    ----------
+    protocol : str
+        Name of the protocol.
+    window_ms : float
+        Length of the windows compared (ms).
+    false_alarm : float
+        How often a correct run fails the verdict, at most.
+    rows : tuple of Row
+        Statistic by statistic, in the order of the populations.
+    candidate : tuple of PopulationStatistics
+        The run in that window.
+    seeds : tuple of tuple of PopulationStatistics
+        The reference's seeds in that window.
+    """
+
+    protocol: str
+    window_ms: float
+    false_alarm: float
+    rows: tuple[Row, ...]
+    candidate: Window
+    seeds: tuple[Window, ...]
+
+    @property
+    def verdict(self) -> Literal["pass", "fail", "undecided"]:
+        """The judgement over all deciding rows together."""
+        deciding = [row.passed for row in self.rows if not row.weak]
+        if not deciding:
+            return "undecided"
+        return "pass" if all(deciding) else "fail"
+
+    def to_metrics(self) -> dict[str, Any]:
+        """Return the ``accuracy`` branch of metrics.json; numbers that are not finite are absent."""
+        metrics: dict[str, Any] = {
+            "protocol": self.protocol,
+            "verdict": self.verdict,
+            "window_ms": self.window_ms,
+            "n_seeds": len(self.seeds),
+            "false_alarm": self.false_alarm,
+        }
+        for row in self.rows:
+            entry: dict[str, Any] = {k: v for k, v in (("value", row.value), ("threshold", row.threshold)) if math.isfinite(v)}
+            metrics.setdefault(row.statistic, {})[row.population] = entry | {"pass": row.passed, "weak": row.weak}
+        return metrics
+
+
+def compare(recording: Recording, reference: ReferenceStatistics, protocol: str = "senk26", *, false_alarm: float = FALSE_ALARM) -> Comparison:
+    """Compare a run with the reference statistics under a protocol.
+
+    Parameters
+    ----------
+    recording : Recording
+        The run; populations that the reference does not have are ignored.
+    reference : ReferenceStatistics
+        At least three seeds.
+    protocol : str
+        ``"senk26"`` or ``"va18"``.
+    false_alarm : float
+        How often a correct run may fail the verdict.
+
+    Raises
+    ------
+    UsageError
+        If the protocol is unknown, the run lacks a population or has another size of it or is too short, or there are too few seeds.
+    """
+    if protocol not in PROTOCOLS:
+        raise UsageError(f"unknown accuracy protocol '{protocol}': use one of {', '.join(sorted(PROTOCOLS))}")
+    if len(reference.seeds) < MIN_SEEDS:
+        raise UsageError(f"the reference has {len(reference.seeds)} seeds, thresholds need at least {MIN_SEEDS}: extend the reference")
+    sizes = dict(zip(recording.names, recording.sizes, strict=True))
+    for name, size in zip(reference.names, reference.sizes, strict=True):
+        if sizes.get(name) != size:
+            there = f"{sizes[name]} neurons" if name in sizes else "no such population"
+            raise UsageError(f"population {name}: the reference has {size} neurons, the run has {there}: compare with a reference of the same scale")
+    length = reference.window_for(recording.duration_ms)
+    by_name = {p.name: p for p in analyse(recording, [length])[0]}
+    candidate = tuple(by_name[name] for name in reference.names)
+    return compare_windows(candidate, reference.window(length), PROTOCOLS[protocol], false_alarm=false_alarm)
+
+
+def compare_windows(candidate: Window, seeds: tuple[Window, ...], protocol: Protocol, *, false_alarm: float = FALSE_ALARM) -> Comparison:
+    """Compare statistics of equal windows; the core of :func:`compare`."""
+    tables = [_mean_rate_table(candidate, seeds)] + [_distance_table(s, candidate, seeds, protocol) for s in STATISTICS]
+    # Bonferroni's divisor counts rows with data enough, before their thresholds are known.
+    n_rows = sum(not note for table in tables for note in table.notes)
+    level = false_alarm / max(1, n_rows)
+    rows = [row for table in tables for row in table.rows([p.name for p in candidate], level)]
+    return Comparison(protocol.name, candidate[0].duration_ms, false_alarm, tuple(rows), candidate, seeds)
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """All populations of one statistic, before thresholds; arrays have shape (n_populations,)."""
+
+    statistic: str
+    values: FloatArray
+    thresholds: Callable[[float], FloatArray]
+    typical: FloatArray
+    visible_error: FloatArray
+    notes: list[str]
+
+    def rows(self, names: list[str], level: float) -> list[Row]:
+        """Apply thresholds at this level of a single row."""
+        rows = []
+        for name, value, threshold, typical, visible, note in zip(
+            names, self.values, self.thresholds(level), self.typical, self.visible_error, self.notes, strict=True
+        ):
+            note = note or ("" if visible > threshold else _TOO_WIDE[self.statistic])
+            rows.append(Row(self.statistic, name, float(value), float(threshold), float(typical), bool(abs(value) <= threshold), bool(note), note))
+        return rows
+
+
+_TOO_WIDE = {
+    "mean_rate": f"a loss of {LOST_SPIKES:.0%} of spikes would pass",
+    "rate": f"a loss of {LOST_SPIKES:.0%} of spikes would pass",
+    "cv_isi": f"CVs larger by {CV_SHIFT:g} would pass",
+    "correlation": f"correlations larger by {CORRELATION_SHIFT:g} would pass",
+}
+
+
+def _mean_rate_table(candidate: Window, seeds: tuple[Window, ...]) -> _Table:
+    rates = np.array([[p.mean_rate for p in seed] for seed in seeds]).T
+    mean = rates.mean(axis=1)
+    silent = mean == 0
+    safe = np.where(silent, 1.0, mean)
+    relative = rates / safe[:, None] - 1
+    values = np.array([p.mean_rate for p in candidate]) / safe - 1
+    notes = ["the reference is silent" if s else "" for s in silent]
+    sd = rate_thresholds(relative, 0.5)[1]
+    return _Table("mean_rate", values, lambda level: rate_thresholds(relative, level)[0], sd, np.full(len(mean), LOST_SPIKES), notes)
+
+
+def _distance_table(statistic: Statistic, candidate: Window, seeds: tuple[Window, ...], protocol: Protocol) -> _Table:
+    n, n_seeds = len(candidate), len(seeds)
+    values, visible = np.zeros(n), np.zeros(n)
+    between = np.zeros((n, n_seeds, n_seeds))
+    notes = []
+    rng = np.random.default_rng(0)
+    n_pairs = n_seeds * (n_seeds - 1)
+    for p in range(n):
+        populations = [seed[p] for seed in seeds]
+        samples = [protocol.sample(statistic, population) for population in populations]
+        own = protocol.sample(statistic, candidate[p])
+        wrong = [_with_error(statistic, sample, population, rng) for sample, population in zip(samples, populations, strict=True)]
+        for i, sample in enumerate(samples):
+            distance = protocol.distances(statistic, sample)
+            values[p] += distance(own) / n_seeds
+            for j in range(n_seeds):
+                if i != j:
+                    between[p, i, j] = distance(samples[j])
+                    visible[p] += distance(wrong[j]) / n_pairs
+        note = _too_little(statistic, samples, populations)
+        defined = np.isfinite(between[p]).all() and between[p].any()
+        notes.append(note or ("" if defined else "the distance between seeds is not defined"))
+    power = 2 if protocol.distance == "kl" else 1
+    typical = between.sum(axis=(1, 2)) / n_pairs
+    return _Table(statistic, values, lambda level: distance_thresholds(between, level, power=power), typical, visible, notes)
+
+
+def _with_error(statistic: Statistic, sample: Sample, population: PopulationStatistics, rng: np.random.Generator) -> Sample:
+    """Return the sample as it would be with the error that a deciding row must see."""
+    if statistic == "rate":
+        # Rates are multiples of 1 / duration: losing spikes keeps them so, scaling would not.
+        counts = np.repeat(np.arange(len(population.neurons_by_count)), population.neurons_by_count)
+        return Sample.of(rng.binomial(counts, 1 - LOST_SPIKES) / (population.duration_ms / 1000.0))
+    return Sample(sample.values + (CV_SHIFT if statistic == "cv_isi" else CORRELATION_SHIFT), sample.counts)
+
+
+def _too_little(statistic: Statistic, samples: list[Sample], populations: list[PopulationStatistics]) -> str:
+    """Return why the reference's windows hold too little data for a statistic, or nothing."""
+    if statistic == "cv_isi":
+        neurons = min(sample.n for sample in samples)
+        intervals = float(np.median([population.median_intervals() for population in populations]))
+        if neurons < MIN_CV_NEURONS:
+            return f"{neurons} neurons with a CV, {MIN_CV_NEURONS} needed"
+        if intervals < MIN_INTERVALS:
+            return f"{intervals:g} intervals of the median neuron, {MIN_INTERVALS} needed"
+    if statistic == "correlation":
+        variance = float(np.mean([sample.sd() ** 2 if sample.n > 1 else 0.0 for sample in samples]))
+        noise = 1 / max(1, populations[0].n_bins - 1)
+        if not variance > 2 * noise:
+            return f"{min(1.0, noise / variance):.0%} of the variance is sampling noise" if variance > 0 else "no correlations"
+    return ""
+
+
+def comparison_table(comparison: Comparison) -> Table:
+    """Return the comparison as a table for the terminal: a line for each population, a column for each statistic."""
+    colour = {"pass": "green", "fail": "red", "undecided": "yellow"}[comparison.verdict]
+    title = Text.assemble(
+        f"accuracy ({comparison.protocol}, {comparison.window_ms / 1000:g} s, {len(comparison.seeds)} reference seeds): ",
+        (comparison.verdict, f"bold {colour}"),
+    )
+    caption = "value / threshold; weak values, in brackets, do not decide"
+    table = Table(title=title, caption=caption)
+    table.add_column("population")
+    names = {"mean_rate": "mean rate", "rate": "rates", "cv_isi": "CV of ISI", "correlation": "correlation"}
+    statistics = list(dict.fromkeys(row.statistic for row in comparison.rows))
+    for statistic in statistics:
+        table.add_column(names[statistic], justify="right")
+    for population in dict.fromkeys(row.population for row in comparison.rows):
+        by_statistic = {row.statistic: row for row in comparison.rows if row.population == population}
+        table.add_row(population, *[_cell(by_statistic[statistic]) for statistic in statistics])
+    return table
+
+
+def _cell(row: Row) -> Text:
+    text = f"{row.value:+.1%} / {row.threshold:.1%}" if row.statistic == "mean_rate" else f"{row.value:.3g} / {row.threshold:.3g}"
+    if row.weak:
+        return Text(f"({text})", style="dim")
+    return Text(text, style="green" if row.passed else "bold red")

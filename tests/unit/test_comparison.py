@@ -1,0 +1,253 @@
+"""Distances against scipy, the reference file, and what the verdict is made of."""
+
+import dataclasses
+import io
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+from scipy import special, stats
+
+from spinn_mam.analysis import Sample, analyse
+from spinn_mam.comparison import ReferenceStatistics, build_reference_statistics, compare, comparison_table
+from spinn_mam.comparison.protocols import freedman_diaconis, gaussian_kde, kl_divergence, ks_distance
+from spinn_mam.comparison.thresholds import critical_ratio, distance_thresholds, moderate, rate_thresholds
+from spinn_mam.errors import DocumentError, UsageError
+from spinn_mam.recording import Recording
+
+numbers = st.lists(st.sampled_from([0.0, 0.4, 0.8, 1.2, 3.0]) | st.floats(-5, 5), min_size=1, max_size=60)
+
+
+def make_run(seed, gain=1.0, duration_ms=2500.0, sizes=(400, 300)):
+    rng = np.random.default_rng(seed)
+    n_steps = int(duration_ms * 10)
+    rate = np.repeat([5.0, 9.0], sizes) * rng.gamma(4.0, 0.25, sum(sizes)) * gain
+    neuron = np.repeat(np.arange(sum(sizes)), rng.poisson(rate * duration_ms / 1000.0))
+    spikes = np.unique(rng.integers(0, n_steps, len(neuron)) * 10_000 + neuron)
+    return Recording(("E", "I"), sizes, 0.1, 5000, 5000 + n_steps, spikes // 10_000 + 5000, (spikes % 10_000).astype(np.int32))
+
+
+@pytest.fixture(scope="module")
+def reference():
+    return build_reference_statistics([make_run(seed) for seed in range(5)], range(5), provenance={"command": "made for this test"})
+
+
+@settings(max_examples=60, deadline=None)
+@given(numbers, numbers)
+def test_ks_distance_is_scipys(a, b):
+    with np.errstate(divide="ignore"):
+        expected = stats.ks_2samp(a, b, method="asymp").statistic
+    assert ks_distance(Sample.of(a), Sample.of(b)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("factor", [0.3, 0.04, 0.002])
+def test_kernel_density_is_scipys(factor):
+    data = np.round(np.random.default_rng(1).gamma(3.0, 0.3, 3000), 3)
+    sample = Sample.of(data)
+    grid = freedman_diaconis(sample)
+    expected = stats.gaussian_kde(data, factor)(grid)
+    assert gaussian_kde(sample, factor, grid) == pytest.approx(expected, rel=1e-9, abs=1e-18)
+
+
+def test_bins_are_those_of_freedman_and_diaconis():
+    data = np.random.default_rng(1).normal(size=1000)
+    grid = freedman_diaconis(Sample.of(data))
+    assert grid[0] == data.min()
+    assert np.diff(grid) == pytest.approx(2 * stats.iqr(data) / 10)
+    assert data.max() - np.diff(grid)[0] <= grid[-1] <= data.max()
+    assert freedman_diaconis(Sample.of(np.ones(10))) is None
+
+
+def test_kl_divergence_is_scipys_and_zero_for_equals():
+    rng = np.random.default_rng(2)
+    p, q = rng.random(50), rng.random(50)
+    assert kl_divergence(p, q) == pytest.approx(stats.entropy(p, q))
+    assert kl_divergence(p, p) == 0.0
+    q[:10] = 0.0
+    assert kl_divergence(p, q) == pytest.approx(stats.entropy(p[10:], q[10:]))
+
+
+def test_kl_divergence_of_samples_that_hardly_overlap_is_not_small():
+    p, q = np.zeros(50), np.zeros(50)
+    p[:30], q[29:] = 1.0, 1.0
+    assert kl_divergence(p, q) == float("inf")
+    assert kl_divergence(p, None) == float("inf")
+
+
+def test_equal_variances_are_pooled_and_unequal_ones_kept():
+    rng = np.random.default_rng(0)
+    equal = rng.chisquare(4, 400) / 4
+    moderated, dof = moderate(equal, 4, 1e6)
+    assert moderated == pytest.approx(np.ones(400), rel=0.15)
+    assert dof > 100
+    unequal = equal * np.exp(3 * rng.standard_normal(400))
+    moderated, dof = moderate(unequal, 4, 1e6)
+    assert dof < 5
+    assert np.corrcoef(np.log(moderated), np.log(unequal))[0, 1] > 0.95
+
+
+def test_moderation_recovers_a_prior():
+    # Smyth's model with d0 = 10: true variances are 10 / chi2(10).
+    rng = np.random.default_rng(0)
+    true = 10 / rng.chisquare(10, 20_000)
+    _, dof = moderate(true * rng.chisquare(4, 20_000) / 4, 4, 1e6)
+    assert dof - 4 == pytest.approx(10, rel=0.15)
+    assert special.polygamma(1, 5) == pytest.approx(np.var(np.log(true)), rel=0.05)
+
+
+def test_one_dimension_has_the_ratio_of_its_integral():
+    # Four seeds and a candidate on a line: P(ratio > c) by another simulation, at a level with many exceedances.
+    x = np.random.default_rng(5).standard_normal((200_000, 5))
+    pairs = np.abs(x[:, [0, 0, 0, 1, 1, 2]] - x[:, [1, 2, 3, 2, 3, 3]])
+    ratio = np.abs(x[:, :4] - x[:, 4:]).mean(axis=1) / pairs.mean(axis=1)
+    assert np.mean(ratio > critical_ratio(4, 100.0, 0.05, power=1)) == pytest.approx(0.05, rel=0.05)
+
+
+def test_critical_ratios_order():
+    assert critical_ratio(5, 0.05, 0.01, power=1) < critical_ratio(5, 0.2, 0.01, power=1) < critical_ratio(5, 0.2, 0.001, power=1)
+    assert critical_ratio(10, 0.2, 0.001, power=1) < critical_ratio(5, 0.2, 0.001, power=1)
+
+
+def test_thresholds_scale_with_distances_and_ignore_the_diagonal():
+    distances = np.random.default_rng(0).uniform(1.0, 2.0, (3, 4, 4))
+    distances[:, range(4), range(4)] = np.nan
+    distances[2, 0, 1] = np.inf
+    first, second, third = distance_thresholds(distances, 0.01, power=1)
+    assert first > distances[0, 0, 1]
+    assert distance_thresholds(7 * distances, 0.01, power=1)[:2] == pytest.approx([7 * first, 7 * second])
+    assert np.isnan(third)
+
+
+def test_rates_of_one_population_have_students_threshold():
+    relative = np.array([[-0.02, 0.0, 0.01, 0.01]])
+    threshold, sd = rate_thresholds(relative, 0.05)
+    assert sd == pytest.approx(relative.std(ddof=1))
+    assert threshold == pytest.approx(3.182446 * relative.std(ddof=1) * np.sqrt(5 / 4))
+    assert np.isnan(rate_thresholds(np.zeros((1, 4)), 0.05)[0]).all()
+
+
+def test_reference_statistics_survive_the_file(reference, tmp_path):
+    reference.save(tmp_path / "small.json")
+    again = ReferenceStatistics.load(tmp_path / "small.json")
+    assert (again.names, again.sizes, again.seeds, again.windows_ms) == (("E", "I"), (400, 300), (0, 1, 2, 3, 4), (500.0, 1000.0, 2000.0, 2500.0))
+    assert again.provenance == {"command": "made for this test"}
+    for ours, theirs in zip(again.statistics, reference.statistics, strict=True):
+        for a, b in zip(ours, theirs, strict=True):
+            for p, q in zip(a, b, strict=True):
+                for field in dataclasses.fields(p):
+                    assert np.array_equal(getattr(p, field.name), getattr(q, field.name)), field.name
+
+
+def test_the_same_statistics_give_the_same_bytes(reference, tmp_path):
+    reference.save(tmp_path / "a.json")
+    reference.save(tmp_path / "b.json")
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    assert json.loads((tmp_path / "a.json").read_text())["format"] == "spinn_mam.reference_statistics/1"
+
+
+def test_a_damaged_table_is_named(reference, tmp_path):
+    reference.save(tmp_path / "small.json")
+    table = tmp_path / "small.npz"
+    table.write_bytes(table.read_bytes()[:-10])
+    with pytest.raises(DocumentError, match=r"small\.npz.*digest"):
+        ReferenceStatistics.load(tmp_path / "small.json")
+    table.unlink()
+    with pytest.raises(DocumentError, match=r"small\.npz"):
+        ReferenceStatistics.load(tmp_path / "small.json")
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"), [({"format": "other/1"}, "expected 'spinn_mam.ref"), ({"extra": 1}, "extra"), ({"sizes": "x"}, "sizes")]
+)
+def test_a_wrong_document_is_named(reference, tmp_path, change, problem):
+    path = tmp_path / "small.json"
+    reference.save(path)
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(DocumentError, match=problem):
+        ReferenceStatistics.load(path)
+
+
+@pytest.mark.parametrize("protocol", ["va18", "senk26"])
+def test_another_seed_passes_and_a_slower_network_fails(reference, protocol):
+    good = compare(make_run(77), reference, protocol)
+    assert good.verdict == "pass"
+    bad = compare(make_run(77, gain=0.8), reference, protocol)
+    assert bad.verdict == "fail"
+    failing = {row.statistic for row in bad.rows if not row.weak and not row.passed}
+    assert {"mean_rate", "rate"} <= failing
+
+
+@pytest.mark.parametrize("protocol", ["va18", "senk26"])
+def test_a_silent_run_fails(reference, protocol):
+    silent = make_run(77, gain=0.0)
+    comparison = compare(silent, reference, protocol)
+    assert comparison.verdict == "fail"
+    json.dumps(comparison.to_metrics(), allow_nan=False)
+
+
+def test_a_longer_run_is_cut_and_a_shorter_one_meets_shorter_windows(reference):
+    long = make_run(77, duration_ms=4000.0)
+    assert compare(long, reference).window_ms == 2500.0
+    assert compare(long, reference).rows == compare(long.window(0.0, 2500.0), reference).rows
+    assert compare(long.window(0.0, 1900.0), reference).window_ms == 1000.0
+    with pytest.raises(UsageError, match="300 ms after its warm-up"):
+        compare(long.window(0.0, 300.0), reference)
+
+
+def test_correlations_of_seconds_are_weak_with_a_reason(reference):
+    rows = [row for row in compare(make_run(77), reference).rows if row.statistic == "correlation"]
+    assert len(rows) == 2
+    assert all(row.weak and "sampling noise" in row.note for row in rows)
+
+
+def test_nothing_to_decide_is_undecided(reference):
+    # Ten neurons for half a second say nothing.
+    runs = [make_run(seed, duration_ms=500.0, sizes=(10, 10)) for seed in range(6)]
+    comparison = compare(runs[5], build_reference_statistics(runs[:5], range(5)))
+    assert all(row.weak and row.note for row in comparison.rows)
+    assert comparison.verdict == "undecided"
+
+
+def test_the_scale_must_match(reference):
+    with pytest.raises(UsageError, match="population E: the reference has 400 neurons, the run has 40 neurons"):
+        compare(make_run(1, sizes=(40, 300)), reference)
+    with pytest.raises(UsageError, match="unknown accuracy protocol 'ks'"):
+        compare(make_run(1), reference, "ks")
+
+
+def test_a_reference_needs_equal_networks_and_three_seeds():
+    with pytest.raises(UsageError, match="seed 1 has other populations"):
+        build_reference_statistics([make_run(0), make_run(1, sizes=(40, 300))], [0, 1])
+    with pytest.raises(UsageError, match="different seeds"):
+        build_reference_statistics([make_run(0), make_run(1)], [0, 0])
+    with pytest.raises(UsageError, match="at least 3"):
+        compare(make_run(2), build_reference_statistics([make_run(0), make_run(1)], [0, 1]))
+
+
+def test_metrics_have_the_form_of_the_file(reference):
+    metrics = compare(make_run(77), reference, "va18").to_metrics()
+    assert metrics["protocol"] == "va18"
+    assert metrics["verdict"] == "pass"
+    assert set(metrics["rate"]) == {"E", "I"}
+    entry = metrics["rate"]["E"]
+    assert entry["pass"] is (entry["value"] <= entry["threshold"])
+    assert json.loads(json.dumps(metrics, allow_nan=False)) == metrics
+
+
+def test_the_table_names_verdict_and_every_population(reference):
+    console = Console(width=140, record=True, file=io.StringIO())
+    console.print(comparison_table(compare(make_run(77), reference)))
+    text = console.export_text()
+    assert "pass" in text
+    assert "5 reference seeds" in text
+    assert all(name in text for name in ("E", "I", "mean rate", "CV of ISI"))
+
+
+def test_extra_populations_of_the_run_are_ignored(reference):
+    run = make_run(77)
+    more = dataclasses.replace(run, names=("E", "I", "source"), sizes=(400, 300, 10))
+    assert compare(more, reference).rows == compare(run, reference).rows
+    assert len(analyse(more)[0]) == 3
