@@ -22,7 +22,7 @@ class Absent:
     Attributes
     ----------
     why : str
-        One sentence: why not, and what would bring it.
+        Why not, and what would bring it; completes "not shown: ..." and ends with a full stop.
     """
 
     why: str
@@ -198,19 +198,19 @@ class ReportContent:
     subtitle: str = ""
     created: str = ""
     numbers: tuple[KeyNumber, ...] = ()
-    verdict: Verdict | Absent = Absent("no verdict: the run was not compared with a reference.")
-    raster: Picture | Absent = Absent("no raster: no spikes were recorded.")
-    rates: Picture | Absent = Absent("no rates: no spikes were recorded.")
-    accuracy: Table | Absent = Absent("no comparison: there is no reference for this model at this scale.")
-    machine: Picture | Absent = Absent("no machine: the run has no deployment.")
-    energy: EnergyEstimate | Absent = Absent("no energy: the run has no deployment, or its backend does not count synaptic events.")
+    verdict: Verdict | Absent = Absent("the run was not compared with a reference.")
+    raster: Picture | Absent = Absent("no spikes were recorded.")
+    rates: Picture | Absent = Absent("no spikes were recorded.")
+    accuracy: Table | Absent = Absent("there is no reference for this model at this scale.")
+    machine: Picture | Absent = Absent("the run has no deployment.")
+    energy: EnergyEstimate | Absent = Absent("the run has no deployment, or its backend does not count synaptic events.")
     energy_checks: tuple[PhaseCheck, ...] = ()
     literature: tuple[LiteratureRow, ...] = ()
     drive: str = ""
     warnings: tuple[str, ...] = ()
     overrides: tuple[Override, ...] = ()
     parameters: Table | Absent = Absent("no parameters were passed to the report.")
-    mapping: Table | Absent = Absent("no mapping: this run needs none.")
+    mapping: Table | Absent = Absent("this run has no mapping.")
     mapping_pictures: tuple[Picture, ...] = ()
     stages: Table | Absent = Absent("no stage times were recorded.")
     analysis: tuple[Picture | Table, ...] | Absent = Absent("no further analysis was made.")

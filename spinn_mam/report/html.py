@@ -12,6 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
@@ -80,7 +81,6 @@ def render_report(content: ReportContent) -> str:
     environment.filters["cell"] = _cell
     environment.filters["per_cent"] = _per_cent
     environment.filters["numeric_columns"] = _numeric_columns
-    environment.filters["capitalize_first"] = lambda text: text[:1].upper() + text[1:]
     environment.tests["absent"] = lambda part: isinstance(part, Absent)
     environment.tests["figure"] = lambda part: isinstance(part, _Figure)
     template = environment.from_string(files("spinn_mam.report").joinpath("template.html").read_text(encoding="utf-8"))
@@ -118,8 +118,9 @@ def format_number(value: float | int | None, digits: int = 3) -> str:
     """
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return "–"
-    if isinstance(value, int):
-        return f"{value:,}".replace(",", "\u202f")
+    if isinstance(value, int | np.integer):
+        return f"{int(value):,}".replace(",", "\u202f")
+    value = float(f"{value:.{digits - 1}e}")
     if value == 0:
         return "0"
     exponent = math.floor(math.log10(abs(value)))
@@ -127,17 +128,16 @@ def format_number(value: float | int | None, digits: int = 3) -> str:
         mantissa, _, power = f"{value:.{digits - 1}e}".partition("e")
         mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
         return f"{mantissa}×10{str(int(power)).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}"
-    rounded = round(value, digits - 1 - exponent)
-    decimals = max(0, digits - 1 - exponent)
-    return f"{rounded:,.{decimals}f}".replace(",", "\u202f")
+    return f"{value:,.{max(0, digits - 1 - exponent)}f}".replace(",", "\u202f")
 
 
 def _cell(value: Value) -> dict[str, Any]:
     """Make a cell of whatever a table holds."""
     cell = value if isinstance(value, Cell) else Cell(value)
-    numeric = isinstance(cell.value, int | float) and not isinstance(cell.value, bool)
-    text = cell.value if isinstance(cell.value, str) else format_number(cell.value)
-    return {"text": text, "mark": cell.mark, "doi": cell.doi, "title": cell.title, "numeric": numeric or cell.value is None}
+    shown = cell.value
+    numeric = not isinstance(shown, str | bool)
+    text = str(shown) if isinstance(shown, str | bool) else format_number(shown)
+    return {"text": text, "mark": cell.mark, "doi": cell.doi, "title": cell.title, "numeric": numeric}
 
 
 def _numeric_columns(table: Table) -> list[bool]:
