@@ -48,14 +48,16 @@ _SLANT = math.sqrt(3) / 2
 _CORNERS: FloatArray = np.array([(math.cos(a), math.sin(a)) for a in np.pi / 6 * np.arange(-1, 11, 2)]) / math.sqrt(3)
 
 
-class _Layout(NamedTuple):
+class Layout(NamedTuple):
+    """Where things are drawn, in widths of a chip; see :func:`layout`."""
+
     centres: FloatArray
     dead_centres: FloatArray
     borders: FloatArray
     bounds: tuple[float, float, float, float]
 
 
-def layout(machine: MachineDescription) -> _Layout:
+def layout(machine: MachineDescription) -> Layout:
     """Return where things are drawn, in widths of a chip.
 
     Returns
@@ -93,7 +95,7 @@ def layout(machine: MachineDescription) -> _Layout:
     borders = (corner[:, None, None] + np.array(edges)).reshape(-1, 2, 2)
     low, high = borders.min((0, 1)), borders.max((0, 1))
     bounds = (float(low[0]), float(low[1]), float(high[0]), float(high[1]))
-    return _Layout(corner[board] + local[part], everywhere[~works], borders, bounds)
+    return Layout(corner[board] + local[part], everywhere[~works], borders, bounds)
 
 
 def draw_machine(
@@ -121,7 +123,7 @@ def draw_machine(
     chips = PolyCollection(_hexagons(place.centres), cmap=_with_empty(cmap), norm=norm or _from_zero(values))
     _style_edges(chips, machine)
     chips.set_array(values)
-    axes.add_collection(chips)
+    axes.add_collection(chips, autolim=False)
     _draw_boards(axes, machine, place)
     return chips
 
@@ -151,10 +153,10 @@ def draw_links(axes: Axes, machine: MachineDescription, link_load: npt.ArrayLike
         linewidths=0.1,
     )
     sixths.set_array(values)
-    axes.add_collection(sixths)
+    axes.add_collection(sixths, autolim=False)
     rims = PolyCollection(_hexagons(place.centres), facecolors="none")
     _style_edges(rims, machine)
-    axes.add_collection(rims)
+    axes.add_collection(rims, autolim=False)
     _draw_boards(axes, machine, place)
     return sixths
 
@@ -192,7 +194,7 @@ def draw_populations(
         mixed = np.flatnonzero(second >= 0)
         inner = PolyCollection(_hexagons(layout(machine).centres[mixed], 0.5), cmap=colours, norm=norm, linewidths=0)
         inner.set_array(second[mixed].astype(float))
-        axes.add_collection(inner)
+        axes.add_collection(inner, autolim=False)
     if machine.n_boards <= MOST_BOARDS_WITH_LABELS:
         halo = [patheffects.withStroke(linewidth=1.5, foreground="white")]
         centres, size = layout(machine).centres, 7 if machine.n_boards == 1 else 5
@@ -296,11 +298,13 @@ def _style_edges(chips: PolyCollection, machine: MachineDescription) -> None:
         chips.set_linewidth(1.0 if machine.n_boards == 1 else 0.4)
 
 
-def _draw_boards(axes: Axes, machine: MachineDescription, place: _Layout) -> None:
-    if len(place.dead_centres):
-        axes.add_collection(PolyCollection(_hexagons(place.dead_centres, 0.9), facecolors=DEAD, edgecolors=DEAD_EDGE, linewidths=0.4))
+def _draw_boards(axes: Axes, machine: MachineDescription, place: Layout) -> None:
+    """Draw dead chips and the boards' outlines, and set the limits to them."""
+    dead = PolyCollection(_hexagons(place.dead_centres, 0.9), facecolors=DEAD, edgecolors=DEAD_EDGE, linewidths=0.4)
     width = 1.2 / (1 + machine.n_boards / 20) + 0.25
-    axes.add_collection(LineCollection(list(place.borders), colors=OUTLINE, linewidths=width, capstyle="round"))
+    borders = LineCollection(list(place.borders), colors=OUTLINE, linewidths=width, capstyle="round")
+    axes.add_collection(dead, autolim=False)
+    axes.add_collection(borders, autolim=False)
     margin = 0.01 * (place.bounds[2] - place.bounds[0]) + 0.1
     axes.set_xlim(place.bounds[0] - margin, place.bounds[2] + margin)
     axes.set_ylim(place.bounds[1] - margin, place.bounds[3] + margin)
