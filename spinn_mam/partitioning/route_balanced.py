@@ -7,19 +7,17 @@ Method: a tree grows from its source by the cheapest path to the nearest target 
 24:573; Dijkstra from the whole tree). A link costs 1 + pressure x load / mean load, with the load of all other nets. Each pass
 takes every net out and routes it again, heaviest first (rip-up and re-route; McMurchie and Ebeling 1995, doi:10.1145/201310.201328),
 with growing pressure; the pass with the least busy link is kept.
-Cost: O(passes x nets x links log links); the microcircuit's 124 nets take tens of milliseconds.
+Cost: O(passes x nets x links log links); the microcircuit's 124 nets take tens of milliseconds. Only the growing of one tree is
+compiled, with a heap of its own, since Numba's takes several times as long to compile.
 """
 
 from __future__ import annotations
 
-import heapq
-
 import numba
 import numpy as np
-import numpy.typing as npt
 
 from spinn_mam.errors import DoesNotFitError, Violation
-from spinn_mam.partitioning.structures import FloatArray, IntArray, RoutingProblem, RoutingTrees
+from spinn_mam.partitioning.structures import BoolArray, FloatArray, IntArray, RoutingProblem, RoutingTrees
 
 #: Weight of a link's load in its cost, pass by pass (chosen on the microcircuit; more passes gain less than 1 %).
 PRESSURES = (0.0, 0.5, 1.0, 2.0, 4.0)
@@ -39,25 +37,45 @@ def route(problem: RoutingProblem) -> RoutingTrees:
     Raises
     ------
     DoesNotFitError
-        If working links do not lead from a source to a target.
+        If working links do not lead from a source to a target; names every such target.
     """
-    order = np.argsort(-problem.rate, kind="stable").astype(np.int64)
-    parts = _route_all(
-        problem.neighbour.astype(np.int64),
-        problem.vertex,
-        problem.chip,
-        problem.rate,
-        problem.target_first,
-        problem.target_chips,
-        order,
-        np.array(PRESSURES),
+    neighbour = problem.neighbour.astype(np.int64)
+    n_nets, n_chips = len(problem.vertex), len(neighbour)
+    n_links = int((neighbour >= 0).sum())
+    load = np.zeros((n_chips, 6))
+    wanted = np.zeros(n_chips, dtype=np.bool_)
+    scratch = _Scratch(n_chips)
+    none = np.empty(0, dtype=np.int64)
+    trees: list[tuple[IntArray, IntArray]] = [(none, none)] * n_nets
+    best, least, total = trees, np.inf, 0.0
+    for pressure in PRESSURES:
+        trees = trees.copy()
+        cut_off: list[Violation] = []
+        for net in np.argsort(-problem.rate, kind="stable").tolist():
+            rate, vertex = float(problem.rate[net]), int(problem.vertex[net])
+            load[trees[net]] -= rate
+            total -= rate * len(trees[net][0])
+            targets = problem.target_chips[problem.target_first[vertex] : problem.target_first[vertex + 1]]
+            wanted[targets] = True
+            per_load = pressure * n_links / total if total > 0 else 0.0
+            trees[net], missing = scratch.grow(neighbour, int(problem.chip[net]), wanted, len(targets), load, per_load)
+            if missing:
+                cut_off += [_unreachable(int(problem.chip[net]), chip) for chip in targets[~scratch.in_tree[targets]].tolist()]
+            wanted[targets] = False
+            load[trees[net]] += rate
+            total += rate * len(trees[net][0])
+        if cut_off:
+            raise DoesNotFitError("routing", list(dict.fromkeys(cut_off)))
+        if load.max(initial=0.0) < least:
+            best, least = trees, float(load.max(initial=0.0))
+    return RoutingTrees(
+        vertex=problem.vertex,
+        chip=problem.chip,
+        rate=problem.rate,
+        first=np.concatenate([[0], np.cumsum([len(chips) for chips, _ in best])]).astype(np.int64),
+        from_chip=np.concatenate([none, *(chips for chips, _ in best)]),
+        link=np.concatenate([none, *(links for _, links in best)]),
     )
-    first, from_chip, link, unreached_net, unreached_chip = parts
-    if unreached_net >= 0:
-        source = int(problem.chip[unreached_net])
-        message = f"no way over working links from chip row {source} to chip row {unreached_chip}: leave one of them out, or repair links between."
-        raise DoesNotFitError("routing", [Violation("unreachable", f"chip row {unreached_chip}", message)])
-    return RoutingTrees(problem.vertex, problem.chip, problem.rate, first, from_chip, link)
 
 
 def link_loads(trees: RoutingTrees, n_chips: int) -> FloatArray:
@@ -68,123 +86,137 @@ def link_loads(trees: RoutingTrees, n_chips: int) -> FloatArray:
     return load
 
 
+def _unreachable(source: int, chip: int) -> Violation:
+    message = f"no way over working links from chip row {source}: leave one of the two chips out, or repair a link between them."
+    return Violation("unreachable", f"chip row {chip}", message)
+
+
+class _Scratch:
+    """Arrays of the search, made once."""
+
+    def __init__(self, n_chips: int) -> None:
+        self.distance = np.empty(n_chips)
+        self.via_chip, self.via_link = np.empty(n_chips, dtype=np.int64), np.empty(n_chips, dtype=np.int64)
+        self.in_tree = np.zeros(n_chips, dtype=np.bool_)
+        self.heap, self.slot = np.empty(n_chips, dtype=np.int64), np.empty(n_chips, dtype=np.int64)
+        self.out_chip, self.out_link = np.empty(n_chips, dtype=np.int64), np.empty(n_chips, dtype=np.int64)
+
+    def grow(
+        self, neighbour: IntArray, source: int, wanted: BoolArray, n_wanted: int, load: FloatArray, per_load: float
+    ) -> tuple[tuple[IntArray, IntArray], int]:
+        """Return the edges (from chip, link) of one tree, and the number of targets it cannot reach."""
+        n, missing = _grow_tree(
+            neighbour,
+            source,
+            wanted,
+            n_wanted,
+            load,
+            per_load,
+            self.distance,
+            self.via_chip,
+            self.via_link,
+            self.in_tree,
+            self.heap,
+            self.slot,
+            self.out_chip,
+            self.out_link,
+        )
+        return (self.out_chip[:n].copy(), self.out_link[:n].copy()), missing
+
+
+@numba.njit(cache=True)
+def _sift_up(heap: IntArray, slot: IntArray, distance: FloatArray, at: int) -> None:
+    """Move the chip in heap cell ``at`` towards the root until its parent is nearer."""
+    chip = heap[at]
+    while at > 0:
+        parent = (at - 1) >> 1
+        if distance[heap[parent]] <= distance[chip]:
+            break
+        heap[at] = heap[parent]
+        slot[heap[at]] = at
+        at = parent
+    heap[at] = chip
+    slot[chip] = at
+
+
 @numba.njit(cache=True)
 def _grow_tree(
     neighbour: IntArray,
     source: int,
-    wanted: npt.NDArray[np.bool_],
+    wanted: BoolArray,
     n_wanted: int,
-    cost: FloatArray,
+    load: FloatArray,
+    per_load: float,
     distance: FloatArray,
     via_chip: IntArray,
     via_link: IntArray,
-    in_tree: npt.NDArray[np.bool_],
+    in_tree: BoolArray,
+    heap: IntArray,
+    slot: IntArray,
     out_chip: IntArray,
     out_link: IntArray,
 ) -> tuple[int, int]:
-    """Grow one tree; return its number of edges and the targets it could not reach."""
+    """Grow one tree into ``out_chip``, ``out_link``; return its number of edges and the targets it could not reach.
+
+    ``heap`` holds the chips on the front, nearest first; ``slot`` the cell of each (-1: not in it).
+    """
     distance[:] = np.inf
     in_tree[:] = False
+    slot[:] = -1
     distance[source] = 0.0
     in_tree[source] = True
-    via_chip[source] = -1
     n_edges = 0
     missing = n_wanted - (1 if wanted[source] else 0)
-    heap = [(0.0, source)]
-    while missing > 0 and len(heap) > 0:
-        d, chip = heapq.heappop(heap)
-        if d > distance[chip]:
-            continue
+    heap[0] = source
+    slot[source] = 0
+    n_heap = 1
+    while missing > 0 and n_heap > 0:
+        chip = heap[0]
+        slot[chip] = -1
+        n_heap -= 1
+        if n_heap > 0:
+            # Put the last chip of the heap at the root and let it sink.
+            last, at = heap[n_heap], 0
+            while 2 * at + 1 < n_heap:
+                child = 2 * at + 1
+                if child + 1 < n_heap and distance[heap[child + 1]] < distance[heap[child]]:
+                    child += 1
+                if distance[last] <= distance[heap[child]]:
+                    break
+                heap[at] = heap[child]
+                slot[heap[at]] = at
+                at = child
+            heap[at] = last
+            slot[last] = at
         if wanted[chip] and not in_tree[chip]:
-            # Add the path; its chips become sources of the search at distance 0.
+            # Add the way to it; its chips are sources of the search from now on.
             node = chip
             while not in_tree[node]:
                 in_tree[node] = True
-                if wanted[node]:
-                    missing -= 1
+                missing -= 1 if wanted[node] else 0
                 out_chip[n_edges] = via_chip[node]
                 out_link[n_edges] = via_link[node]
                 n_edges += 1
                 distance[node] = 0.0
-                heapq.heappush(heap, (0.0, node))
+                if slot[node] < 0:
+                    slot[node] = n_heap
+                    heap[n_heap] = node
+                    n_heap += 1
+                _sift_up(heap, slot, distance, slot[node])
                 node = via_chip[node]
             continue
         for link in range(6):
             other = neighbour[chip, link]
             if other < 0 or in_tree[other]:
                 continue
-            reach = d + cost[chip, link]
+            reach = distance[chip] + 1.0 + per_load * load[chip, link]
             if reach < distance[other]:
                 distance[other] = reach
                 via_chip[other] = chip
                 via_link[other] = link
-                heapq.heappush(heap, (reach, other))
+                if slot[other] < 0:
+                    slot[other] = n_heap
+                    heap[n_heap] = other
+                    n_heap += 1
+                _sift_up(heap, slot, distance, slot[other])
     return n_edges, missing
-
-
-@numba.njit(cache=True)
-def _route_all(
-    neighbour: IntArray,
-    net_vertex: IntArray,
-    net_chip: IntArray,
-    net_rate: FloatArray,
-    target_first: IntArray,
-    target_chips: IntArray,
-    order: IntArray,
-    pressures: FloatArray,
-) -> tuple[IntArray, IntArray, IntArray, int, int]:
-    """Route every net in every pass; return the best pass as (first, from_chip, link, net without a way, target of it)."""
-    n_nets, n_chips = len(net_vertex), len(neighbour)
-    n_used = 0
-    load = np.zeros((n_chips, 6))
-    for chip in range(n_chips):
-        for link in range(6):
-            if neighbour[chip, link] >= 0:
-                n_used += 1
-    wanted = np.zeros(n_chips, dtype=np.bool_)
-    in_tree = np.zeros(n_chips, dtype=np.bool_)
-    distance = np.empty(n_chips)
-    via_chip = np.empty(n_chips, dtype=np.int64)
-    via_link = np.empty(n_chips, dtype=np.int64)
-    out_chip = np.empty(n_chips, dtype=np.int64)
-    out_link = np.empty(n_chips, dtype=np.int64)
-    tree_chip = [np.empty(0, dtype=np.int64) for _ in range(n_nets)]
-    tree_link = [np.empty(0, dtype=np.int64) for _ in range(n_nets)]
-    best_chip, best_link = tree_chip[:], tree_link[:]
-    best_busiest = np.inf
-    cost = np.ones((n_chips, 6))
-    for number, pressure in enumerate(pressures):
-        for net in order:
-            for i in range(len(tree_chip[net])):
-                load[tree_chip[net][i], tree_link[net][i]] -= net_rate[net]
-            total = load.sum()
-            scale = pressure * n_used / total if total > 0 else 0.0
-            for chip in range(n_chips):
-                for link in range(6):
-                    cost[chip, link] = 1.0 + scale * load[chip, link]
-            lo, hi = target_first[net_vertex[net]], target_first[net_vertex[net] + 1]
-            for i in range(lo, hi):
-                wanted[target_chips[i]] = True
-            n_edges, missing = _grow_tree(neighbour, net_chip[net], wanted, hi - lo, cost, distance, via_chip, via_link, in_tree, out_chip, out_link)
-            if missing > 0:
-                for i in range(lo, hi):
-                    if not in_tree[target_chips[i]]:
-                        return np.zeros(1, dtype=np.int64), out_chip, out_link, net, target_chips[i]
-            for i in range(lo, hi):
-                wanted[target_chips[i]] = False
-            tree_chip[net] = out_chip[:n_edges].copy()
-            tree_link[net] = out_link[:n_edges].copy()
-            for i in range(n_edges):
-                load[out_chip[i], out_link[i]] += net_rate[net]
-        if number == 0 or load.max() < best_busiest:
-            best_busiest = load.max()
-            best_chip, best_link = tree_chip[:], tree_link[:]
-    first = np.zeros(n_nets + 1, dtype=np.int64)
-    for net in range(n_nets):
-        first[net + 1] = first[net] + len(best_chip[net])
-    from_chip = np.empty(first[n_nets], dtype=np.int64)
-    link_of = np.empty(first[n_nets], dtype=np.int64)
-    for net in range(n_nets):
-        from_chip[first[net] : first[net + 1]] = best_chip[net]
-        link_of[first[net] : first[net + 1]] = best_link[net]
-    return first, from_chip, link_of, -1, -1
