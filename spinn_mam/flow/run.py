@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,7 +56,7 @@ def run_model(
     if results.get("simulation") is None:
         return
     result = _result(settings, model, spec, results)
-    metrics = _metrics(result)
+    metrics = _metrics(result, settings)
     write_json(folder / "metrics.json", metrics)
     record = _manifest(result, command, folder)
     write_json(folder / "manifest.json", record)
@@ -134,7 +135,8 @@ def cite_run(run: Path) -> str:
 def _result(settings: RunSettings, model: NetworkModel, spec: NetworkSpec, results: Results) -> RunResult:
     times = {name: float((engine.read_record(path) or {})["wall_time_s"]) for name, path in results.folders.items()}
     return RunResult(
-        settings=settings,
+        backend=settings.backend,
+        settings=dataclasses.asdict(settings),
         model=model,
         spec=spec,
         recording=results["simulation"],
@@ -145,17 +147,17 @@ def _result(settings: RunSettings, model: NetworkModel, spec: NetworkSpec, resul
     )
 
 
-def _metrics(result: RunResult) -> dict[str, Any]:
+def _metrics(result: RunResult, settings: RunSettings) -> dict[str, Any]:
     recording = result.recording
     provenance = recording.provenance
     run: dict[str, Any] = {
-        "backend": result.settings.backend,
+        "backend": result.backend,
         "rtf": provenance.get("rtf"),
         "wall_time_s": provenance.get("simulate_s"),
         "n_spikes": len(recording.step),
         "n_synaptic_events": recording.activity.n_synaptic_events if recording.activity else None,
         "peak_rss_bytes": provenance.get("peak_rss_bytes", psutil.Process().memory_info().rss),
-        "connectivity": result.settings.degree(result.spec),
+        "connectivity": settings.degree(result.spec),
     }
     metrics: dict[str, Any] = {
         "format": "spinn_mam.metrics/1",
@@ -174,10 +176,10 @@ def _manifest(result: RunResult, command: Sequence[str], folder: Path) -> dict[s
     stages = {path.name[3:]: engine.read_record(path) or {} for path in sorted(folder.glob("[0-9][0-9]-*")) if path.is_dir()}
     return manifest(
         command=command,
-        seeds={"network": result.settings.seed, "run": result.settings.seed},
+        seeds={"network": result.settings["seed"], "run": result.settings["seed"]},
         digests={"network": result.spec.digest()} | {f"stage {name}": str(record.get("digest", "")) for name, record in stages.items()},
         wall_times_s=result.stage_times_s,
-        packages=("nest-simulator",) if result.settings.backend == "nest" else (),
+        packages=("nest-simulator",) if result.backend == "nest" else (),
         extra={
             "provenance": dict(result.recording.provenance),
             "sources": {key: source.model_dump() for key, source in result.model.content.sources.items()},

@@ -1,0 +1,188 @@
+"""From the results of a run to the content of its report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from spinn_mam.comparison import Comparison
+from spinn_mam.deployment import Deployment
+from spinn_mam.energy.constants import load_power_constants
+from spinn_mam.energy.literature import literature_rows
+from spinn_mam.energy.metered_run import check_metered_run
+from spinn_mam.energy.model import EnergyEstimate
+from spinn_mam.models import NetworkModel
+from spinn_mam.network.spec import NetworkSpec
+from spinn_mam.partitioning.route_balanced import link_loads
+from spinn_mam.recording import Recording
+from spinn_mam.report import statistics_figures
+from spinn_mam.report.content import Absent, Cell, Citation, KeyNumber, Override, Picture, ReportContent, Table, Verdict
+from spinn_mam.report.machine_picture import mapping_figure
+from spinn_mam.report.model_tables import value_rows
+from spinn_mam.report.tables import mapping_rows
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """Everything a finished run has.
+
+    Attributes
+    ----------
+    backend : str
+    settings : mapping
+        Settings of the run, by name.
+    model : NetworkModel
+    spec : NetworkSpec
+    recording : Recording
+    deployment : Deployment or None
+    comparison : Comparison, str or None
+        A text says why there is no comparison.
+    energy : EnergyEstimate or None
+    stage_times_s : mapping
+        Wall time of each stage (s).
+    """
+
+    backend: str
+    settings: Mapping[str, Any]
+    model: NetworkModel
+    spec: NetworkSpec
+    recording: Recording
+    deployment: Deployment | None
+    comparison: Comparison | str | None
+    energy: EnergyEstimate | None
+    stage_times_s: Mapping[str, float]
+
+
+def chips_by_population(deployment: Deployment) -> tuple[Any, Any]:
+    """Most frequent population of each chip and the next one, -1 for none; each of shape (n_chips,)."""
+    n_chips, n_populations = deployment.machine.n_chips, len(deployment.neurons_per_core)
+    cores = np.zeros((n_chips, n_populations), int)
+    np.add.at(cores, (deployment.placement.chip, deployment.slices.population), 1)
+    order = np.argsort(-cores, axis=1, kind="stable")
+    rows = np.arange(n_chips)
+    first = np.where(cores[rows, order[:, 0]] > 0, order[:, 0], -1)
+    if n_populations < 2:
+        return first, np.full(n_chips, -1)
+    return first, np.where(cores[rows, order[:, 1]] > 0, order[:, 1], -1)
+
+
+def mapping_picture(deployment: Deployment, spec: NetworkSpec) -> Figure:
+    """Draw populations, SDRAM and link load on the machine."""
+    first, second = chips_by_population(deployment)
+    sdram = np.bincount(deployment.placement.chip, weights=deployment.slices.sdram_bytes, minlength=deployment.machine.n_chips)
+    load = link_loads(deployment.trees, deployment.machine.n_chips)
+    return mapping_figure(deployment.machine, first, spec.names, sdram, load, second_population_of_chip=second)
+
+
+def report_content(result: RunResult, manifest: Mapping[str, Any]) -> ReportContent:
+    """Put a run's results into the parts of a report.
+
+    Parameters
+    ----------
+    result : RunResult
+    manifest : mapping
+        What is in ``manifest.json``.
+    """
+    spec, recording, comparison = result.spec, result.recording, result.comparison
+    provenance = recording.provenance
+    compared = isinstance(comparison, Comparison)
+    scale = "full scale" if spec.N_scaling == spec.K_scaling == 1.0 else f"N_scaling {spec.N_scaling:g}, K_scaling {spec.K_scaling:g}"
+    numbers = [
+        KeyNumber("Neurons", f"{int(spec.sizes.sum()):,}", scale),
+        KeyNumber("Synapses", f"{spec.n_synapses:,}", f"{len(spec.projections)} projections"),
+        KeyNumber("Biological time", f"{recording.duration_ms / 1000:g} s", "after the warm-up"),
+        KeyNumber("Spikes", f"{len(recording.step):,}", f"{spec.drive} drive"),
+    ]
+    if "rtf" in provenance:
+        numbers.append(KeyNumber("Real-time factor", f"{provenance['rtf']:.2f}", f"{result.backend}, on this host"))
+    if "peak_rss_bytes" in provenance:
+        numbers.append(KeyNumber("Memory", f"{provenance['peak_rss_bytes'] / 2**30:.2f} GiB", "peak of the process"))
+    if result.deployment is not None:
+        metrics = result.deployment.metrics
+        numbers.append(KeyNumber("Cores", f"{metrics['cores']:,}", f"{metrics['chips']} chips, {metrics['boards_used']} boards"))
+        numbers.append(KeyNumber("Mapping", f"{metrics['wall_time_s']:.2f} s", f"busiest link {metrics['busiest_link_spikes_per_s']:,.0f} spikes/s"))
+    why = comparison if isinstance(comparison, str) else "no comparison was made."
+    content: dict[str, Any] = {}
+    if isinstance(comparison, Comparison):
+        content["verdict"] = Verdict(comparison.verdict, _verdict_sentence(comparison))
+        content["accuracy"] = _accuracy_table(comparison)
+        content["analysis"] = tuple(
+            Picture(figure, alt, caption) for figure, alt, caption in statistics_figures.comparison_figures(recording, comparison)
+        )
+    else:
+        content["verdict"] = content["accuracy"] = Absent(why)
+    if result.deployment is not None:
+        figure = mapping_picture(result.deployment, spec)
+        content["machine"] = Picture(figure, "Chips by population, SDRAM in use and link load", png=True)
+        content["mapping"] = Table(("quantity", "value"), tuple(mapping_rows(result.deployment)))
+    if result.energy is not None:
+        content["energy"] = result.energy
+        content["energy_checks"] = check_metered_run(load_power_constants("spin5"))
+    return ReportContent(
+        title=result.model.content.title,
+        subtitle=f"{spec.model} on the {result.backend}, {scale}, {spec.drive} drive, seed {result.settings['seed']}",
+        created=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        numbers=tuple(numbers),
+        raster=Picture(statistics_figures.raster_figure(recording), "Spikes of a sample of neurons by population"),
+        rates=Picture(statistics_figures.rates_figure(recording, comparison if compared else None), "Mean rate by population against the reference"),
+        literature=literature_rows(),
+        drive=spec.drive,
+        warnings=_warnings(result),
+        overrides=tuple(Override(o.key, o.default, o.value) for o in result.model.document.overrides),
+        parameters=_parameters(result),
+        stages=Table(("stage", "wall time (s)"), tuple((name, f"{t:.2f}") for name, t in result.stage_times_s.items())),
+        provenance=manifest,
+        citations=tuple(Citation(s.citation, s.doi) for s in result.model.content.sources.values()),
+        command=str(manifest.get("command", "")),
+        **content,
+    )
+
+
+def _verdict_sentence(c: Comparison) -> str:
+    deciding = sum(not row.weak for row in c.rows)
+    return (
+        f"{c.window_ms / 1000:g} s windows against {len(c.seeds)} NEST seeds, protocol {c.protocol}: {deciding} of {len(c.rows)} statistics decide; "
+        f"a correct run fails at most {c.false_alarm:.0%} of the time"
+    )
+
+
+def _accuracy_table(c: Comparison) -> Table:
+    statistics = list(dict.fromkeys(row.statistic for row in c.rows))
+    by = {(row.population, row.statistic): row for row in c.rows}
+    rows = []
+    for population in dict.fromkeys(row.population for row in c.rows):
+        cells: list[Any] = [population]
+        for statistic in statistics:
+            row = by[population, statistic]
+            mark = "weak" if row.weak else "pass" if row.passed else "fail"
+            cells.append(Cell(f"{row.value:.3g}", mark, title=f"threshold {row.threshold:.3g}, typical {row.typical:.3g} {row.note}"))  # type: ignore[arg-type]
+        rows.append(tuple(cells))
+    note = "mean_rate: relative difference to the seeds' mean; else: mean distance to the seeds. Weak cells have too little data and do not decide."
+    return Table(("population", *statistics), tuple(rows), note=note)
+
+
+def _parameters(result: RunResult) -> Table:
+    rows: list[tuple[Any, ...]] = [(r["key"], Cell(str(r["value"]), "flag" if r["changed"] else ""), r["unit"], r["source"]) for r in value_rows(result.model)]
+    rows += [(f"run: {key}", str(value), "", "command line") for key, value in result.settings.items() if value is not None]
+    return Table(("parameter", "value", "unit", "source"), tuple(rows))
+
+
+def _warnings(result: RunResult) -> tuple[str, ...]:
+    p = result.recording.provenance
+    texts = {
+        "n_saturated_slots": "ring-buffer sums were clipped at 16 bits",
+        "n_saturated_weights": "weights were clipped at 16 bits",
+        "n_zero_weights": "weights were rounded to zero",
+        "n_delays_not_compensated": "synapses have a delay too short for the machine's convention",
+    }
+    return tuple(f"{p[key]:,} {text}." for key, text in texts.items() if p.get(key))
+
+
+def run_figures(recording: Recording) -> dict[str, Figure]:
+    """Figures that a recording alone gives, by name."""
+    return {"raster": statistics_figures.raster_figure(recording), "rates": statistics_figures.rates_figure(recording, None)}
