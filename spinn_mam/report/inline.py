@@ -19,8 +19,10 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 
-#: Artists with more points than this are embedded as pixels.
+#: Lines and markers with more points than this are embedded as pixels.
 HEAVY_POINTS = 1500
+#: And shapes with more corners than this: 288 hexagonal chips stay sharp.
+HEAVY_CORNERS = 4000
 #: A figure whose SVG is larger than this becomes a PNG.
 LARGEST_SVG_BYTES = 450_000
 DPI = 170
@@ -95,6 +97,6 @@ def _is_heavy(artist: Artist) -> bool:
     if isinstance(artist, Line2D):
         return bool(np.size(artist.get_xdata()) > HEAVY_POINTS)
     if isinstance(artist, Collection):
-        points = sum(np.size(path.vertices) for path in artist.get_paths()) // 2
-        return max(points, np.size(artist.get_offsets()) // 2) > HEAVY_POINTS
+        corners = sum(np.size(path.vertices) for path in artist.get_paths()) // 2
+        return corners > HEAVY_CORNERS or np.size(artist.get_offsets()) // 2 > HEAVY_POINTS
     return False
