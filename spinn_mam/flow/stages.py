@@ -23,7 +23,7 @@ from spinn_mam.models import NetworkModel
 from spinn_mam.nest_reference.library import find_reference
 from spinn_mam.network.spec import NetworkSpec
 from spinn_mam.partitioning.check import check
-from spinn_mam.partitioning.export import export_pacman
+from spinn_mam.partitioning.export import write_pacman_json
 from spinn_mam.partitioning.pipeline import map_network
 from spinn_mam.recording import Recording
 
@@ -114,7 +114,7 @@ def _mapping_stage(settings: RunSettings, spec: NetworkSpec) -> Stage:
         if violations:
             raise DoesNotFitError("mapping", violations)
         deployment.save(folder)
-        export_pacman(deployment, folder / "pacman")
+        write_pacman_json(deployment, spec, folder / "pacman")
         return deployment
 
     parameters = settings.parameters("layout", "neurons_per_core", "time_scale_factor", "seed") | {"machine": machine.digest()}

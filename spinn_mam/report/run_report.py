@@ -90,7 +90,6 @@ def report_content(result: RunResult, manifest: Mapping[str, Any]) -> ReportCont
     """
     spec, recording, comparison = result.spec, result.recording, result.comparison
     provenance = recording.provenance
-    compared = isinstance(comparison, Comparison)
     scale = "full scale" if spec.N_scaling == spec.K_scaling == 1.0 else f"N_scaling {spec.N_scaling:g}, K_scaling {spec.K_scaling:g}"
     numbers = [
         KeyNumber("Neurons", f"{int(spec.sizes.sum()):,}", scale),
@@ -111,8 +110,11 @@ def report_content(result: RunResult, manifest: Mapping[str, Any]) -> ReportCont
     if isinstance(comparison, Comparison):
         content["verdict"] = Verdict(comparison.verdict, _verdict_sentence(comparison))
         content["accuracy"] = _accuracy_table(comparison)
-        content["analysis"] = tuple(
-            Picture(figure, alt, caption) for figure, alt, caption in statistics_figures.comparison_figures(recording, comparison)
+        published = {p.name: rate for p, rate in zip(spec.populations, spec.expected_rates, strict=True) if not p.is_source}
+        content["rates"] = Picture(statistics_figures.rates_figure(comparison, published), "Mean rate by population against the reference's seeds")
+        content["analysis"] = (
+            Picture(statistics_figures.verdict_figure(comparison), "Verdict by population and statistic"),
+            Picture(statistics_figures.distributions_figure(comparison), "Distributions of rate, CV and correlation against the reference"),
         )
     else:
         content["verdict"] = content["accuracy"] = Absent(why)
@@ -129,7 +131,6 @@ def report_content(result: RunResult, manifest: Mapping[str, Any]) -> ReportCont
         created=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         numbers=tuple(numbers),
         raster=Picture(statistics_figures.raster_figure(recording), "Spikes of a sample of neurons by population"),
-        rates=Picture(statistics_figures.rates_figure(recording, comparison if compared else None), "Mean rate by population against the reference"),
         literature=literature_rows(),
         drive=spec.drive,
         warnings=_warnings(result),
@@ -167,7 +168,9 @@ def _accuracy_table(c: Comparison) -> Table:
 
 
 def _parameters(result: RunResult) -> Table:
-    rows: list[tuple[Any, ...]] = [(r["key"], Cell(str(r["value"]), "flag" if r["changed"] else ""), r["unit"], r["source"]) for r in value_rows(result.model)]
+    rows: list[tuple[Any, ...]] = [
+        (row["key"], Cell(str(row["value"]), "flag" if row["changed"] else ""), row["unit"], row["source"]) for row in value_rows(result.model)
+    ]
     rows += [(f"run: {key}", str(value), "", "command line") for key, value in result.settings.items() if value is not None]
     return Table(("parameter", "value", "unit", "source"), tuple(rows))
 
@@ -185,4 +188,4 @@ def _warnings(result: RunResult) -> tuple[str, ...]:
 
 def run_figures(recording: Recording) -> dict[str, Figure]:
     """Figures that a recording alone gives, by name."""
-    return {"raster": statistics_figures.raster_figure(recording), "rates": statistics_figures.rates_figure(recording, None)}
+    return {"raster": statistics_figures.raster_figure(recording)}

@@ -1,0 +1,121 @@
+"""Stages are done once, resumed, and damage is noticed."""
+
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from spinn_mam.errors import DocumentError, UsageError
+from spinn_mam.flow import engine
+from spinn_mam.flow.engine import Results, Stage
+from spinn_mam.flow.progress import Reporter
+
+
+def chain(log: list[str], factor: int = 2, fail: str = "") -> list[Stage]:
+    def stage(name: str, needs: tuple[str, ...], parameters: dict[str, int]) -> Stage:
+        def make(folder: Path, results: Results, report: object) -> int:
+            log.append(name)
+            (folder / "half").write_text("half")
+            if name == fail:
+                raise KeyboardInterrupt
+            value = sum(results[n] for n in needs) * parameters.get("factor", 1) + 1
+            (folder / "value.json").write_text(json.dumps(value))
+            return value
+
+        return Stage(name, needs, parameters, make, lambda folder: json.loads((folder / "value.json").read_text()))
+
+    return [stage("a", (), {}), stage("b", ("a",), {"factor": factor}), stage("c", ("a",), {}), stage("d", ("b", "c"), {})]
+
+
+@pytest.fixture
+def reporter() -> Reporter:
+    return Reporter(Console(quiet=True))
+
+
+def run(folder: Path, reporter: Reporter, **options: object) -> tuple[list[str], Results]:
+    log: list[str] = []
+    selection = {k: options.pop(k) for k in ("first", "last") if k in options}
+    results = engine.execute(chain(log, **options), folder, reporter, **selection)  # type: ignore[arg-type]
+    return log, results
+
+
+def test_a_second_run_does_nothing(tmp_path: Path, reporter: Reporter) -> None:
+    log, results = run(tmp_path, reporter)
+    assert log == ["a", "b", "c", "d"]
+    assert results["d"] == 6
+    log, results = run(tmp_path, reporter)
+    assert log == []
+    assert results["d"] == 6
+
+
+def test_only_what_depends_on_a_change_is_made_anew(tmp_path: Path, reporter: Reporter) -> None:
+    run(tmp_path, reporter)
+    log, results = run(tmp_path, reporter, factor=3)
+    assert log == ["b", "d"]
+    assert results["d"] == 7
+
+
+def test_from_and_to(tmp_path: Path, reporter: Reporter) -> None:
+    log, results = run(tmp_path, reporter, last="b")
+    assert log == ["a", "b"]
+    assert results.get("d") is None
+    run(tmp_path, reporter)
+    assert run(tmp_path, reporter, first="c")[0] == ["c", "d"]
+    with pytest.raises(UsageError, match="--from x: no such stage; the stages are a, b, c, d"):
+        run(tmp_path, reporter, first="x")
+
+
+def test_an_interrupt_keeps_what_is_done_and_leaves_nothing_half(tmp_path: Path, reporter: Reporter) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, reporter, fail="c")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["01-a", "02-b"]
+    assert run(tmp_path, reporter)[0] == ["c", "d"]
+
+
+def test_what_a_killed_run_left_is_cleared(tmp_path: Path, reporter: Reporter) -> None:
+    run(tmp_path, reporter, last="b")
+    (tmp_path / "03-c.part").mkdir()
+    (tmp_path / "03-c.part" / "half").write_text("half")
+    assert run(tmp_path, reporter)[0] == ["c", "d"]
+    assert not (tmp_path / "03-c.part").exists()
+
+
+def test_a_failed_remake_keeps_the_old_result(tmp_path: Path, reporter: Reporter) -> None:
+    run(tmp_path, reporter)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, reporter, factor=3, fail="d")
+    assert json.loads((tmp_path / "04-d" / "value.json").read_text()) == 6
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda p: (p / "value.json").write_text("99"), "has changed since the run wrote it"),
+        (lambda p: (p / "value.json").unlink(), "is missing from the run folder"),
+        (lambda p: (p / "stage.json").write_text("{"), "damaged"),
+        (lambda p: (p / "stage.json").unlink(), "damaged"),
+        (lambda p: (p / "stage.json").write_text('{"format": "x", "files": {}}'), "expected 'spinn_mam.stage/1', found 'x'"),
+    ],
+)
+def test_a_damaged_folder_is_named_with_what_to_do(tmp_path: Path, reporter: Reporter, damage, message: str) -> None:  # type: ignore[no-untyped-def]
+    run(tmp_path, reporter)
+    damage(tmp_path / "02-b")
+    with pytest.raises(DocumentError, match=message) as caught:
+        run(tmp_path, reporter)
+    assert "--from b" in str(caught.value)
+    assert run(tmp_path, reporter, first="b")[0] == ["b", "c", "d"]
+
+
+def test_the_plan_says_why(tmp_path: Path, reporter: Reporter) -> None:
+    run(tmp_path, reporter)
+    plan = engine.plan(chain([], factor=5), tmp_path, None, None)
+    assert [(p.name, p.action, p.reason) for p in plan] == [
+        ("a", "skip", "unchanged"),
+        ("b", "run", "its inputs have changed"),
+        ("c", "skip", "unchanged"),
+        ("d", "run", "'b' is made anew"),
+    ]
+    assert not (tmp_path / "nowhere").exists()
+    assert {p.reason for p in engine.plan(chain([]), tmp_path / "nowhere", None, None)} == {"not there yet"}
+    assert not (tmp_path / "nowhere").exists()
