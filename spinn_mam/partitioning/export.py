@@ -10,6 +10,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from spinn_mam.deployment import Deployment
 from spinn_mam.network.spec import NetworkSpec
 from spinn_mam.partitioning.check import slice_labels
@@ -25,9 +27,10 @@ def placements_json(deployment: Deployment, spec: NetworkSpec) -> list[dict[str,
 
 
 def keys_json(deployment: Deployment, spec: NetworkSpec) -> dict[str, dict[str, int]]:
-    """Return ``key`` and ``mask`` of each core by its label."""
+    """Return ``key`` and ``mask`` of each core that sends to another, by its label."""
     keys, masks = deployment.keys.slice_key.tolist(), deployment.keys.slice_mask.tolist()
-    return {label: {"key": keys[i], "mask": masks[i]} for i, label in enumerate(slice_labels(deployment, spec))}
+    sends = np.isin(deployment.slices.vertex, deployment.partition.connections.source).tolist()
+    return {label: {"key": keys[i], "mask": masks[i]} for i, label in enumerate(slice_labels(deployment, spec)) if sends[i]}
 
 
 def routing_tables_json(deployment: Deployment) -> list[dict[str, Any]]:

@@ -1,8 +1,9 @@
 """Partition: how many neurons go on a core, and which cores there are.
 
 Problem: cut each population into slices as large as the user allows and the budgets (DTCM, SDRAM, cycles, row length, delay slots) permit.
-Method: the user's number, or 256, is tried first; if a budget breaks, the largest number that keeps all is found by bisection. A number that
-needs no delay extensions is preferred unless even one neuron a core would need them. Around the neuron cores:
+Method: the user's number, or 256, is tried first; if a budget breaks, the largest number that keeps all is found by bisection. More neurons a
+core leave fewer delay slots: the user's number is kept and delay extensions take the longer delays; without one, the largest number that needs no
+extension is taken if it is at least half of the largest that keeps the budgets (an extension is a second core). Around the neuron cores:
 
 - a population with Poisson drive gets as many Poisson source cores, each sending to its own neuron core only and placed on the same chip, so
   that its spikes (far more than the network's own) never cross a link. Combined cores cannot take them over SDRAM
@@ -15,6 +16,8 @@ Cost: some 10 evaluations of the budgets a population.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 
@@ -32,6 +35,14 @@ from spinn_mam.partitioning.structures import (
     Slices,
     Vertices,
 )
+
+_ADVICE = {
+    "dtcm": ("bytes of DTCM", "fewer incoming projections"),
+    "sdram": ("bytes of SDRAM", "a smaller N_scaling or K_scaling"),
+    "row_length": ("synapses in a row", "a smaller K_scaling"),
+    "delay_stages": ("delay stages", "shorter delays"),
+    "cycles": ("cycles a time step", "a larger time-scale factor"),
+}
 
 
 def partition(spec: NetworkSpec, machine: MachineDescription, *, neurons_per_core: int | None, time_scale_factor: float) -> Partition:
@@ -61,29 +72,29 @@ def partition(spec: NetworkSpec, machine: MachineDescription, *, neurons_per_cor
     if time_scale_factor <= 0:
         raise UsageError(f"time_scale_factor is {time_scale_factor}: give a positive number")
     cap = min(neurons_per_core or budgets.MAX_NEURONS_PER_CORE, budgets.MAX_NEURONS_PER_CORE)
-    per_core, cores = _neurons_per_core(spec, machine, cap, time_scale_factor)
+    per_core, cores = _neurons_per_core(spec, machine, cap, time_scale_factor, prefer_slots=neurons_per_core is None)
     return _assemble(spec, per_core, cores)
 
 
 def broken_budgets(
     spec: NetworkSpec, machine: MachineDescription, budget: budgets.CoreBudget, time_scale_factor: float
 ) -> list[tuple[str, float, float]]:
-    """Return (name, need, have) of each budget that a core breaks."""
+    """Return (rule, need, have) of each budget that a core breaks."""
     needs = [
-        ("DTCM bytes", budget.dtcm_bytes, machine.dtcm_bytes),
-        ("SDRAM bytes", budget.sdram_bytes, int(machine.sdram_bytes.max(initial=0))),
-        ("synapses in a row", budget.longest_row, budgets.MAX_ROW_SYNAPSES),
-        ("delay stages", budget.delay_stages, budgets.MAX_DELAY_STAGES),
-        ("cycles a step", budget.cycles, budgets.cycles_per_step(spec, machine.clock_hz, time_scale_factor)),
+        ("dtcm", budget.dtcm_bytes, machine.dtcm_bytes),
+        ("sdram", budget.sdram_bytes, int(machine.sdram_bytes.max(initial=0))),
+        ("row_length", budget.longest_row, budgets.MAX_ROW_SYNAPSES),
+        ("delay_stages", budget.delay_stages, budgets.MAX_DELAY_STAGES),
+        ("cycles", budget.cycles, budgets.cycles_per_step(spec, machine.clock_hz, time_scale_factor)),
     ]
     return [(name, need, have) for name, need, have in needs if need > have]
 
 
 def _neurons_per_core(
-    spec: NetworkSpec, machine: MachineDescription, cap: int, time_scale_factor: float
+    spec: NetworkSpec, machine: MachineDescription, cap: int, time_scale_factor: float, *, prefer_slots: bool
 ) -> tuple[IntArray, list[budgets.CoreBudget | None]]:
-    sizes = spec.sizes
-    as_sources = np.minimum(sizes, cap)
+    """Choose the neurons a core of each population; None as the budget of a population of sources."""
+    as_sources = np.minimum(spec.sizes, cap)
     per_core = as_sources.copy()
     cores: list[budgets.CoreBudget | None] = []
     findings = Findings("partition")
@@ -91,47 +102,63 @@ def _neurons_per_core(
         if population.is_source:
             cores.append(None)
             continue
+        tried: dict[int, budgets.CoreBudget] = {}
 
-        def core(n: int, index: int = index) -> budgets.CoreBudget:
-            return budgets.combined_core(spec, index, n, as_sources)
+        def core(n: int, index: int = index, tried: dict[int, budgets.CoreBudget] = tried) -> budgets.CoreBudget:
+            if n not in tried:
+                tried[n] = budgets.combined_core(spec, index, n, as_sources)
+            return tried[n]
 
-        smallest = core(1)
-        broken = broken_budgets(spec, machine, smallest, time_scale_factor)
-        for name, need, have in broken:
-            advice = "a larger time-scale factor" if name.startswith("cycles") else "a smaller scale"
-            message = f"{name}: {need:,.0f} needed by a core with a single neuron, {have:,.0f} there. Use {advice}."
-            findings.add(name.split()[0].lower(), f"population {population.name}", message, need / max(have, 1))
-        allow_stages = smallest.delay_stages > 0
+        def keeps_budgets(n: int, core: Callable[[int], budgets.CoreBudget] = core) -> bool:
+            return not broken_budgets(spec, machine, core(n), time_scale_factor)
 
-        def fits(n: int, allow: bool = allow_stages, index: int = index) -> bool:
-            tried = budgets.combined_core(spec, index, n, as_sources)
-            return not broken_budgets(spec, machine, tried, time_scale_factor) and (allow or tried.delay_stages == 0)
+        def keeps_slots(n: int, core: Callable[[int], budgets.CoreBudget] = core) -> bool:
+            return core(n).delay_stages == 0
 
-        good, bad = 1, int(as_sources[index]) + 1
-        if not broken and fits(bad - 1):
-            good = bad - 1
-        while not broken and bad - good > 1:
-            middle = (good + bad) // 2
-            good, bad = (middle, bad) if fits(middle) else (good, middle)
-        per_core[index] = good
-        cores.append(core(good))
+        if not keeps_budgets(1):
+            for rule, need, have in broken_budgets(spec, machine, core(1), time_scale_factor):
+                what, advice = _ADVICE[rule]
+                message = f"{need:,.0f} {what} needed by a core with a single neuron, {have:,.0f} there. Use {advice}."
+                findings.add(rule, f"population {population.name}", message, need / max(have, 1))
+            cores.append(core(1))
+            continue
+        chosen = _largest(int(as_sources[index]), keeps_budgets)
+        if prefer_slots and keeps_slots(1):
+            without_extension = _largest(chosen, keeps_slots)
+            chosen = without_extension if 2 * without_extension >= chosen else chosen
+        per_core[index] = chosen
+        cores.append(core(chosen))
     findings.raise_if_any()
     return per_core, cores
+
+
+def _largest(highest: int, good: Callable[[int], bool]) -> int:
+    """Return the largest n in [1, highest] for which ``good`` holds, as it does for 1 and for all below such an n."""
+    if good(highest):
+        return highest
+    low, high = 1, highest
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if good(middle) else (low, middle)
+    return low
 
 
 def _assemble(spec: NetworkSpec, per_core: IntArray, cores: list[budgets.CoreBudget | None]) -> Partition:
     n_pop = len(spec.populations)
     slots = np.array([c.delay_slots if c else 0 for c in cores], dtype=np.int64)
-    stages = np.zeros(n_pop, dtype=np.int64)
-    late: set[tuple[int, int]] = set()
+    stages, stage_slots = np.zeros(n_pop, dtype=np.int64), np.zeros(n_pop, dtype=np.int64)
     linked = sorted({(p.source, p.target) for p in spec.projections if p.n_synapses > 0})
+    longest = dict.fromkeys(linked, 0)
     for p in spec.projections:
         if p.n_synapses > 0:
             steps = int(np.ceil(budgets.longest_delay(p.delay, p.n_synapses) / spec.dt - 1e-9))
-            needed = max(-(-steps // int(slots[p.target])) - 1, 0)
-            stages[p.source] = max(stages[p.source], needed)
-            if needed:
-                late.add((p.source, p.target))
+            longest[p.source, p.target] = max(longest[p.source, p.target], steps)
+    late = [(s, t) for s, t in linked if longest[s, t] > int(slots[t])]
+    for source, target in late:
+        # The tools (7.4.1) take targets of unequal slots only if none is late; the shortest stage serves them all.
+        stage_slots[source] = min(int(stage_slots[source]) or int(slots[target]), int(slots[target]))
+    for source, target in late:
+        stages[source] = max(int(stages[source]), -(-longest[source, target] // int(stage_slots[source])) - 1)
     # Vertices in the order neurons, Poisson drive, delay extension of each population.
     plan: list[tuple[int, int, int, float]] = []
     row: dict[tuple[int, int], int] = {}
@@ -157,7 +184,7 @@ def _assemble(spec: NetworkSpec, per_core: IntArray, cores: list[budgets.CoreBud
         first_slice=first,
     )
     links = [(row[s, NEURON], row[t, NEURON], False) for s, t in linked]
-    links += [(row[s, DELAY_EXTENSION], row[t, NEURON], False) for s, t in sorted(late)]
+    links += [(row[s, DELAY_EXTENSION], row[t, NEURON], False) for s, t in late]
     links += [(row[p, POISSON_SOURCE], row[p, NEURON], True) for p, k in row if k == POISSON_SOURCE]
     links += [(row[p, NEURON], row[p, DELAY_EXTENSION], True) for p, k in row if k == DELAY_EXTENSION]
     connections = Connections(
@@ -165,7 +192,7 @@ def _assemble(spec: NetworkSpec, per_core: IntArray, cores: list[budgets.CoreBud
         target=np.array([t for _, t, _ in links], dtype=np.int64),
         one_to_one=np.array([o for _, _, o in links], dtype=np.bool_),
     )
-    return Partition(vertices, _slices(spec, vertices, row, per_core, cores, slots, stages), connections, per_core, slots, stages)
+    return Partition(vertices, _slices(spec, vertices, row, per_core, cores, stages, stage_slots), connections, per_core, slots, stages, stage_slots)
 
 
 def _slices(
@@ -174,8 +201,8 @@ def _slices(
     row: dict[tuple[int, int], int],
     per_core: IntArray,
     cores: list[budgets.CoreBudget | None],
-    slots: IntArray,
     stages: IntArray,
+    stage_slots: IntArray,
 ) -> Slices:
     n_of = np.diff(vertices.first_slice)
     vertex = np.repeat(np.arange(len(n_of)), n_of)
@@ -185,13 +212,12 @@ def _slices(
     serves = np.full(len(vertex), -1, dtype=np.int64)
     sdram = np.zeros(len(n_of), dtype=np.int64)
     dtcm = np.zeros(len(n_of), dtype=np.int64)
-    longest_slots = int(slots.max(initial=0))
     for v, (p, kind) in enumerate(zip(vertices.population.tolist(), vertices.kind.tolist(), strict=True)):
         core = cores[p]
         if kind == NEURON and core is not None:
             sdram[v], dtcm[v] = core.sdram_bytes, core.dtcm_bytes
         elif kind == DELAY_EXTENSION:
-            sdram[v], dtcm[v] = budgets.delay_core(int(per_core[p]), int(stages[p]), longest_slots)
+            sdram[v], dtcm[v] = budgets.delay_core(int(per_core[p]), int(stages[p]), int(stage_slots[p]))
         else:
             sdram[v], dtcm[v] = budgets.poisson_core(int(per_core[p]))
         if v != row[p, NEURON]:

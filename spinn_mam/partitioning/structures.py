@@ -108,6 +108,8 @@ class Partition:
         Ring-buffer slots of each population's cores: the longest delay (steps) without a delay extension.
     delay_stages : ndarray, shape (n_populations,)
         Stages of each population's delay extension; 0 without one.
+    stage_slots : ndarray, shape (n_populations,)
+        Steps of one stage of it: the fewest delay slots among the targets that need it; 0 without one.
     """
 
     vertices: Vertices
@@ -116,6 +118,7 @@ class Partition:
     neurons_per_core: IntArray
     delay_slots: IntArray
     delay_stages: IntArray
+    stage_slots: IntArray
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,9 @@ def make_tables(partition: Partition, placement: Placement, keys: Keys, trees: R
     row_chip, row_slice, row_route, straight = row_chip[order], row_slice[order], row_route[order], straight[order]
     vertex = slices.vertex[row_slice]
     core = row_slice - first_slice[vertex]
+    if not len(core):
+        none = np.empty(0, dtype=np.uint32)
+        return RoutingTables(np.zeros(n_chips + 1, dtype=np.int64), none, none, none, np.empty(0, dtype=np.bool_))
     new_run = np.ones(len(core), dtype=bool)
     new_run[1:] = (
         (row_chip[1:] != row_chip[:-1])
