@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spinn_mam.errors import MissingExtraError, RunFailedError
-from spinn_mam.network.spec import Distribution, NetworkSpec
+from spinn_mam.network.spec import Distribution, NetworkSpec, Population
 from spinn_mam.recording import ActivityCounts, Recording
 
 if TYPE_CHECKING:
@@ -94,7 +94,11 @@ def _simulate(
     started = time.perf_counter()
     nest.ResetKernel()
     nest.set(resolution=spec.dt, local_num_threads=threads, rng_seed=seed, print_time=False, overwrite_files=True)
-    nodes = [_create(nest, spec, i) for i in range(len(spec.populations))]
+    # All neurons before any device: NEST finds a node by guessing its place from evenly spaced numbers and searching on from
+    # there, and devices (one on every thread) between populations make that search thousands of nodes long.
+    nodes = [_create(nest, population) for population in spec.populations]
+    for population, node in zip(spec.populations, nodes, strict=True):
+        _drive(nest, population, node, spec.dt)
     models = _synapse_models(nest, spec, threads)
     for k, projection in enumerate(spec.projections):
         report("connect", k, len(spec.projections))
@@ -186,15 +190,9 @@ def _quiet(nest: Any) -> Iterator[None]:
             os.close(saved)
 
 
-def _create(nest: Any, spec: NetworkSpec, i: int) -> Any:
-    population = spec.populations[i]
+def _create(nest: Any, population: Population) -> Any:
     if population.neuron is None:
-        nodes = nest.Create("parrot_neuron", population.size)
-        # the generator's spikes reach the parrots one step later, so it starts one step earlier
-        window = {"start": max(0.0, population.source_start - spec.dt), "stop": min(population.source_stop - spec.dt, 1e9)}
-        generator = nest.Create("poisson_generator", params={"rate": population.source_rate, **window})
-        nest.Connect(generator, nodes, syn_spec={"delay": spec.dt})
-        return nodes
+        return nest.Create("parrot_neuron", population.size)
     p = population.neuron
     nodes = nest.Create(
         "iaf_psc_exp",
@@ -212,10 +210,19 @@ def _create(nest: Any, spec: NetworkSpec, i: int) -> Any:
         },
     )
     nodes.V_m = nest.random.normal(population.V0_mean, population.V0_sd) if population.V0_sd > 0 else population.V0_mean
-    if population.drive is not None and population.drive.rate > 0:
+    return nodes
+
+
+def _drive(nest: Any, population: Population, nodes: Any, dt: float) -> None:
+    """Connect the population's Poisson generator, if it has one."""
+    if population.neuron is None:
+        # the generator's spikes reach the parrots one step later, so it starts one step earlier
+        window = {"start": max(0.0, population.source_start - dt), "stop": min(population.source_stop - dt, 1e9)}
+        generator = nest.Create("poisson_generator", params={"rate": population.source_rate, **window})
+        nest.Connect(generator, nodes, syn_spec={"delay": dt})
+    elif population.drive is not None and population.drive.rate > 0:
         generator = nest.Create("poisson_generator", params={"rate": population.drive.rate})
         nest.Connect(generator, nodes, syn_spec={"weight": population.drive.weight, "delay": population.drive.delay})
-    return nodes
 
 
 def _synapse_models(nest: Any, spec: NetworkSpec, threads: int) -> list[str]:
