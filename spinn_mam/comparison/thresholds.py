@@ -13,9 +13,10 @@ Method, distances
     estimated from all populations of a statistic together, after the scatter is raised by half, since it is itself uncertain and
     populations may differ. The critical ratio follows from simulating the model.
 Method, mean rates
-    Student's t with R - 1 degrees of freedom, whose variance is moderated by those of the other populations
-    (Smyth 2004, doi 10.2202/1544-6115.1027): d0 + R - 1 degrees of freedom, d0 estimated from how much the log variances differ.
-    Populations of one layer fluctuate together, so d0 is capped at (R - 1) / 2 for each population.
+    Student's t, whose variance borrows strength from the other populations' variances (Smyth 2004, doi 10.2202/1544-6115.1027): R - 1 degrees of
+    freedom of its own and d0 of the others, d0 estimated from how much the log variances differ. Two safeguards:
+    populations of one layer fluctuate together, so d0 counts half and is capped at (R - 1) / 2 for each population; a
+    variance is never lowered by the others, which would betray a population that truly fluctuates more.
 Method, all rows together
     Each row has level alpha / (number of rows); by Bonferroni's inequality the verdict then fails for at most alpha of correct
     runs, however rows depend on each other.
@@ -65,13 +66,13 @@ def distance_thresholds(distances: FloatArray, level: float, *, power: int) -> F
     """
     n_seeds = distances.shape[-1]
     i, j = np.triu_indices(n_seeds, k=1)
-    # A divergence is not symmetric; the model's distances are.
-    pairs = (distances[:, i, j] + distances[:, j, i]) / 2
-    usable = (np.isfinite(pairs) & (pairs > 0)).all(axis=1)
-    thresholds = np.full(len(pairs), np.nan)
+    # Both directions, since a divergence is not symmetric; shape (n_populations, 2 * n_pairs).
+    ordered = np.concatenate([distances[:, i, j], distances[:, j, i]], axis=1)
+    usable = (np.isfinite(ordered) & (ordered > 0)).all(axis=1)
+    thresholds = np.full(len(ordered), np.nan)
     if usable.any():
-        scatter = float(np.log(pairs[usable]).var(axis=1, ddof=1).mean())
-        thresholds[usable] = pairs[usable].mean(axis=1) * critical_ratio(n_seeds, SCATTER_SAFETY * scatter, level, power)
+        scatter = float(np.log(ordered[usable]).var(axis=1).mean()) * len(i) / (len(i) - 1)
+        thresholds[usable] = ordered[usable].mean(axis=1) * critical_ratio(n_seeds, SCATTER_SAFETY * scatter, level, power)
     return thresholds
 
 
@@ -139,7 +140,8 @@ def rate_thresholds(relative: FloatArray, level: float) -> tuple[FloatArray, Flo
     threshold, sd = np.full(n_populations, np.nan), np.full(n_populations, np.nan)
     if usable.any():
         moderated, dof = moderate(variance[usable], n_seeds - 1, (n_seeds - 1) / 2 * int(usable.sum()))
-        sd[usable] = np.sqrt(moderated)
+        dof = (dof + n_seeds - 1) / 2
+        sd[usable] = np.sqrt(np.maximum(moderated, variance[usable]))
         threshold[usable] = stats.t.isf(level / 2, dof) * sd[usable] * np.sqrt(1 + 1 / n_seeds)
     return threshold, sd
 
