@@ -65,7 +65,7 @@ def run_model(
     if isinstance(result.comparison, Comparison):
         console.print(comparison_table(result.comparison))
     elif result.comparison is not None:
-        console.print(result.comparison, markup=False)
+        console.print(f"no comparison: {result.comparison}", markup=False)
     for line in tables.summary_lines(metrics):
         console.print(line, markup=False)
     console.print(f"report: {folder / 'report.html'}", markup=False, style="bold")

@@ -150,7 +150,7 @@ def _comparison_stage(settings: RunSettings, reference: ReferenceStatistics | No
             try:
                 cache["it"] = absent if reference is None else compare(recording, reference, settings.protocol)
             except UsageError as error:
-                cache["it"] = f"no comparison: {error}"
+                cache["it"] = str(error)
         return cache["it"]
 
     def make(folder: Path, results: Results, report: Report) -> Comparison | str:
@@ -200,8 +200,8 @@ def _reference(settings: RunSettings, spec: NetworkSpec) -> tuple[ReferenceStati
     path = find_reference(spec)
     if path is None:
         why = (
-            f"no comparison: no reference statistics ship for {spec.model} at N_scaling {spec.N_scaling:g}, K_scaling {spec.K_scaling:g} "
-            f"with {spec.drive} drive and these parameters; make your own with python -m spinn_mam.nest_reference and give it with --reference"
+            f"no reference statistics ship for {spec.model} at N_scaling {spec.N_scaling:g}, K_scaling {spec.K_scaling:g} "
+            f"with {spec.drive} drive and these parameters; make your own with python -m spinn_mam.nest_reference and give it with --reference."
         )
         return None, "none", why
     reference = ReferenceStatistics.load(path)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from spinn_mam.comparison import Comparison
 from spinn_mam.deployment import Deployment
@@ -19,12 +20,15 @@ from spinn_mam.energy.model import EnergyEstimate
 from spinn_mam.models import NetworkModel
 from spinn_mam.network.spec import NetworkSpec
 from spinn_mam.partitioning.route_balanced import link_loads
+from spinn_mam.provenance import scrub
 from spinn_mam.recording import Recording
 from spinn_mam.report import statistics_figures
 from spinn_mam.report.content import Absent, Cell, Citation, KeyNumber, Override, Picture, ReportContent, Table, Verdict
-from spinn_mam.report.machine_picture import mapping_figure
+from spinn_mam.report.machine_picture import draw_populations, mapping_figure
 from spinn_mam.report.model_tables import value_rows
 from spinn_mam.report.tables import mapping_rows
+
+FULL_SCALE = "full scale"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,17 @@ def mapping_picture(deployment: Deployment, spec: NetworkSpec) -> Figure:
     return mapping_figure(deployment.machine, first, spec.names, sdram, load, second_population_of_chip=second)
 
 
+def machine_card(deployment: Deployment, spec: NetworkSpec) -> Figure:
+    """Draw the populations on the machine, small, for the first screen."""
+    first, second = chips_by_population(deployment)
+    figure = Figure(figsize=(4.6, 3.2), layout="constrained")
+    axes = figure.add_subplot()
+    colours = draw_populations(axes, deployment.machine, first, spec.names, second)
+    handles = [Patch(color=colours(i), label=name) for i, name in enumerate(spec.names)]
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 4), frameon=False, fontsize=8)
+    return figure
+
+
 def report_content(result: RunResult, manifest: Mapping[str, Any]) -> ReportContent:
     """Put a run's results into the parts of a report.
 
@@ -90,7 +105,7 @@ def report_content(result: RunResult, manifest: Mapping[str, Any]) -> ReportCont
     """
     spec, recording, comparison = result.spec, result.recording, result.comparison
     provenance = recording.provenance
-    scale = "full scale" if spec.N_scaling == spec.K_scaling == 1.0 else f"N_scaling {spec.N_scaling:g}, K_scaling {spec.K_scaling:g}"
+    scale = FULL_SCALE if spec.N_scaling == spec.K_scaling == 1.0 else f"N_scaling {spec.N_scaling:g}, K_scaling {spec.K_scaling:g}"
     numbers = [
         KeyNumber("Neurons", f"{int(spec.sizes.sum()):,}", scale),
         KeyNumber("Synapses", f"{spec.n_synapses:,}", f"{len(spec.projections)} projections"),
@@ -117,10 +132,10 @@ def report_content(result: RunResult, manifest: Mapping[str, Any]) -> ReportCont
             Picture(statistics_figures.distributions_figure(comparison), "Distributions of rate, CV and correlation against the reference"),
         )
     else:
-        content["verdict"] = content["accuracy"] = Absent(why)
+        content["verdict"] = content["accuracy"] = Absent(str(scrub(why)))
     if result.deployment is not None:
-        figure = mapping_picture(result.deployment, spec)
-        content["machine"] = Picture(figure, "Chips by population, SDRAM in use and link load", png=True)
+        content["machine"] = Picture(machine_card(result.deployment, spec), "Chips of the machine by population")
+        content["mapping_pictures"] = (Picture(mapping_picture(result.deployment, spec), "Chips by population, SDRAM in use and link load"),)
         content["mapping"] = Table(("quantity", "value"), tuple(mapping_rows(result.deployment)))
     if result.energy is not None:
         content["energy"] = result.energy
@@ -131,7 +146,7 @@ def report_content(result: RunResult, manifest: Mapping[str, Any]) -> ReportCont
         created=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         numbers=tuple(numbers),
         raster=Picture(statistics_figures.raster_figure(recording), "Spikes of a sample of neurons by population"),
-        literature=literature_rows(),
+        literature=literature_rows() if spec.model == "pd14" and scale == FULL_SCALE else (),
         drive=spec.drive,
         warnings=_warnings(result),
         overrides=tuple(Override(o.key, o.default, o.value) for o in result.model.document.overrides),
@@ -171,7 +186,7 @@ def _parameters(result: RunResult) -> Table:
     rows: list[tuple[Any, ...]] = [
         (row["key"], Cell(str(row["value"]), "flag" if row["changed"] else ""), row["unit"], row["source"]) for row in value_rows(result.model)
     ]
-    rows += [(f"run: {key}", str(value), "", "command line") for key, value in result.settings.items() if value is not None]
+    rows += [(f"run: {key}", str(scrub(value)), "", "command line") for key, value in result.settings.items() if value is not None]
     return Table(("parameter", "value", "unit", "source"), tuple(rows))
 
 
