@@ -46,24 +46,24 @@ def too_many(n_trials, rate=0.05):
     return int(stats.binom.ppf(0.999, n_trials, rate))
 
 
-def false_alarms(n_trials, protocol, **settings):
-    failures = 0
+def false_alarms(n_trials, **settings):
+    """Return how often each protocol fails a correct run."""
+    failures = {"va18": 0, "senk26": 0}
     for trial in range(n_trials):
         *seeds, candidate = (surrogate([trial, i], **settings) for i in range(6))
-        failures += compare_windows(candidate, tuple(seeds), protocol).verdict == "fail"
+        for protocol in (VA18, SENK26):
+            failures[protocol.name] += compare_windows(candidate, tuple(seeds), protocol).verdict == "fail"
     return failures
 
 
-@pytest.mark.parametrize("protocol", [VA18, SENK26], ids=lambda p: p.name)
-def test_a_correct_run_fails_once_in_twenty_at_most(protocol):
-    assert false_alarms(40, protocol) <= too_many(40)
+def test_a_correct_run_fails_once_in_twenty_at_most():
+    assert max(false_alarms(20).values()) <= too_many(20)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, {"modulation": 0.5}, {"wobble": 0.03}, {"shape": 0.7}], ids=str)
-@pytest.mark.parametrize("protocol", [VA18, SENK26], ids=lambda p: p.name)
-def test_a_correct_run_fails_once_in_twenty_at_most_with_many_trials(protocol, settings):
-    assert false_alarms(400, protocol, **settings) <= too_many(400)
+def test_a_correct_run_fails_once_in_twenty_at_most_with_many_trials(settings):
+    assert max(false_alarms(300, **settings).values()) <= too_many(300)
 
 
 @pytest.mark.parametrize("power", [1, 2])
@@ -121,11 +121,10 @@ def test_a_wrong_network_fails(protocol, wrong):
 
 
 def test_more_seeds_see_smaller_errors():
-    def caught(n_seeds):
-        hits = 0
-        for trial in range(6):
-            seeds = tuple(surrogate([80 + trial, i]) for i in range(n_seeds))
-            hits += compare_windows(surrogate([80 + trial, 99], gain=1.06), seeds, SENK26).verdict == "fail"
-        return hits
-
-    assert caught(3) < caught(12)
+    hits = {3: 0, 8: 0}
+    for trial in range(6):
+        seeds = tuple(surrogate([80 + trial, i]) for i in range(8))
+        candidate = surrogate([80 + trial, 99], gain=1.08)
+        for n_seeds in hits:
+            hits[n_seeds] += compare_windows(candidate, seeds[:n_seeds], SENK26).verdict == "fail"
+    assert hits[3] < hits[8]
