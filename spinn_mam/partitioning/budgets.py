@@ -49,7 +49,7 @@ SPIKE_BUFFER_WORDS, ROW_BUFFERS = 256, 2
 #: ``spinn_front_end_common/interface/spinnaker.cfg`` minimum_auto_time_steps: steps that recording memory must hold between pauses.
 RECORDED_STEPS = 1_000
 #: Bytes of provenance, recording headers, profile and other small regions; an upper estimate of this package.
-SMALL_REGIONS_BYTES = 2_048
+SMALL_REGIONS_BYTES = 4_096
 #: ``models/spike_source/spike_source_poisson_machine_vertex.py``: base words, words a source (parameters, rates, expander, weight).
 POISSON_BASE_WORDS, POISSON_WORDS = 20, 19
 #: ``models/spike_source/spike_source_poisson_vertex.py``: recording of sources is off, so only parameters count.
