@@ -180,25 +180,32 @@ def _source_rate(rate: float, dt: float) -> tuple[float, float]:
     return rate, math.ceil(float(stats.poisson.ppf(0.999, per_step))) + 1.0
 
 
-def _truncated(d: Distribution) -> tuple[float, float, float, float]:
-    return (d.lower - d.mean) / d.sd, (d.upper - d.mean) / d.sd, d.mean, d.sd
-
-
 def _variance(d: Distribution) -> float:
-    return float(stats.truncnorm.var(*_truncated(d))) if d.sd > 0 else 0.0
+    """Variance of a clipped normal distribution."""
+    return _moments(d)[1]
+
+
+def _moments(d: Distribution) -> tuple[float, float]:
+    """Mean and variance of a clipped normal distribution."""
+    if d.sd <= 0:
+        return d.mean, 0.0
+    a, b = (d.lower - d.mean) / d.sd, (d.upper - d.mean) / d.sd
+    mass = float(special.ndtr(b) - special.ndtr(a))
+    density_a, density_b = (math.exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi) if math.isfinite(x) else 0.0 for x in (a, b))
+    shift = (density_a - density_b) / mass
+    edges = ((a * density_a if density_a else 0.0) - (b * density_b if density_b else 0.0)) / mass
+    return d.mean + d.sd * shift, d.sd**2 * (1.0 + edges - shift**2)
 
 
 def _weight_statistics(d: Distribution, n: int) -> tuple[float, float, float]:
     """Mean, variance and likely largest of n magnitudes (nA, nA^2, nA)."""
     if d.sd <= 0:
         return abs(d.mean) / 1000.0, 0.0, abs(d.mean) / 1000.0
-    arguments = _truncated(d)
-    mean, variance = abs(float(stats.truncnorm.mean(*arguments))), _variance(d)
-    if d.mean < 0:
-        largest = abs(max(float(stats.truncnorm.ppf(CHANCE / n, *arguments)), d.lower))
-    else:
-        largest = abs(min(float(stats.truncnorm.ppf(1.0 - CHANCE / n, *arguments)), d.upper))
-    return mean / 1000.0, variance / 1e6, largest / 1000.0
+    mean, variance = _moments(d)
+    below, above = special.ndtr([(d.lower - d.mean) / d.sd, (d.upper - d.mean) / d.sd])
+    chance = CHANCE / n if d.mean < 0 else 1.0 - CHANCE / n
+    extreme = d.mean + d.sd * float(special.ndtri(below + chance * (above - below)))
+    return abs(mean) / 1000.0, variance / 1e6, abs(min(max(extreme, d.lower), d.upper)) / 1000.0
 
 
 def _largest_sum(receptor: _Receptor, dt: float) -> float:

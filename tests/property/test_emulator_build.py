@@ -1,0 +1,170 @@
+"""The emulator's synapses are the recipe's; drive and run do not depend on threads or parts."""
+
+import numba
+import numpy as np
+import pytest
+
+from spinn_mam.backends.base import Network, RunConfig
+from spinn_mam.backends.emulator.backend import EmulatorBackend, simulate
+from spinn_mam.backends.emulator.build import build_synapses
+from spinn_mam.backends.emulator.drive import mix_index, poisson_count, poisson_thresholds, uniform32
+from spinn_mam.backends.emulator.layout import make_layout
+from spinn_mam.fixed_point.ring_buffer import quantise_weights, ring_buffer_shifts, weight_scales
+from spinn_mam.models import load_model
+from spinn_mam.network.connectivity import Connectivity
+
+SEED = 5
+
+
+@pytest.fixture(scope="module")
+def spec():
+    return load_model("pd14").network(0.03, 0.03)
+
+
+def from_recipe(connectivity, layout, shifts, offset):
+    """Sorted columns: part, axon, slots, target within the part, weight."""
+    spec = connectivity.spec
+    state_of = layout.state_of
+    columns = []
+    for k, p in enumerate(spec.projections):
+        rows = connectivity.rows(k, (0, spec.populations[p.source].size), (0, spec.populations[p.target].size))
+        receptor = int(p.receptor == "inhibitory")
+        axon = layout.axon_base[p.source, receptor] + np.repeat(np.arange(len(rows.offsets) - 1), np.diff(rows.offsets))
+        weight = quantise_weights(rows.weight, float(weight_scales(shifts)[p.target, receptor]))[0]
+        state = state_of[spec.offsets[p.target] + rows.target]
+        part = np.searchsorted(layout.part_bounds, state, side="right") - 1
+        slots = np.maximum(rows.delay.astype(np.int64) + offset, 1)
+        columns.append(np.stack([part, axon, slots, state - layout.part_bounds[part], weight.astype(np.int64)]))
+    table = np.concatenate(columns, axis=1)
+    return table[:, np.lexsort(table[::-1])]
+
+
+def from_store(store):
+    n_parts, n_axons, _ = store.cumulative.shape
+    per_slot = np.diff(store.cumulative.astype(np.int64), axis=2)
+    part, axon, slot = np.meshgrid(np.arange(n_parts), np.arange(n_axons), np.arange(1, store.cumulative.shape[2]), indexing="ij")
+    repeat = per_slot.ravel()
+    table = np.stack([*(np.repeat(x.ravel(), repeat) for x in (part, axon, slot)), store.words >> 16, store.words & 0xFFFF]).astype(np.int64)
+    return table[:, np.lexsort(table[::-1])]
+
+
+@pytest.mark.parametrize(("n_parts", "offset"), [(2, 1), (3, 0), (1, -3)])
+def test_store_holds_exactly_the_recipes_synapses(spec, n_parts, offset):
+    shifts = ring_buffer_shifts(spec)
+    layout = make_layout(spec, shifts, SEED, n_parts)
+    connectivity = Connectivity(spec, SEED)
+    store = build_synapses(connectivity, layout, shifts, offset)
+    expected = from_recipe(connectivity, layout, shifts, offset)
+    assert np.array_equal(from_store(store), expected)
+    assert store.cumulative[:, :, 0].max() == 0
+    assert (store.min_slots, store.max_slots) == (expected[2].min(), expected[2].max())
+    moved = sum(
+        np.count_nonzero(
+            connectivity.rows(k, (0, spec.populations[p.source].size), (0, spec.populations[p.target].size)).delay.astype(int) + offset < 1
+        )
+        for k, p in enumerate(spec.projections)
+    )
+    assert store.n_uncompensated == moved
+    assert (moved > 0) == (offset < 0)
+
+
+def test_store_is_the_same_bytes_for_any_threads(spec):
+    shifts = ring_buffer_shifts(spec)
+    layout = make_layout(spec, shifts, SEED)
+    stores = []
+    for threads in (1, 2):
+        numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+        stores.append(build_synapses(Connectivity(spec, SEED), layout, shifts))
+    for name in ("words", "row_start", "cumulative"):
+        assert getattr(stores[0], name).tobytes() == getattr(stores[1], name).tobytes()
+
+
+def test_runs_are_equal_for_any_threads(spec):
+    network = Network.from_seed(spec, SEED)
+    runs = [EmulatorBackend().start(network, RunConfig(60.0, 20.0, 1, threads, "law"), None).result() for threads in (1, 2)]
+    assert len(runs[0].step) > 50
+    assert np.array_equal(runs[0].step, runs[1].step)
+    assert np.array_equal(runs[0].neuron, runs[1].neuron)
+    assert runs[0].activity == runs[1].activity
+    assert (runs[0].start_step, runs[0].stop_step) == (201, 801)
+    assert runs[0].step.min() >= 201
+    assert runs[0].step.max() < 801
+    assert runs[0].provenance["n_delays_not_compensated"] == 0
+
+
+def test_a_longer_run_continues_a_shorter_one(spec):
+    network = Network.from_seed(spec, SEED)
+    whole = simulate(network, None, 80.0, 0.0, seed=1)
+    kept = simulate(network, None, 30.0, 50.0, seed=1)
+    assert np.array_equal(whole.window(50.0, 80.0).step, kept.step)
+    assert np.array_equal(whole.window(50.0, 80.0).neuron, kept.neuron)
+
+
+def test_another_seed_gives_other_spikes(spec):
+    network = Network.from_seed(spec, SEED)
+    a, b = (simulate(network, None, 30.0, 0.0, seed=s) for s in (1, 2))
+    assert not np.array_equal(a.step, b.step)
+
+
+def test_interrupt_between_chunks_leaves_nothing_behind(spec):
+    network = Network.from_seed(spec, SEED)
+
+    def interrupt(phase, done, total):
+        if phase == "simulate" and done > 0:
+            raise KeyboardInterrupt
+
+    run = EmulatorBackend().start(network, RunConfig(300.0, 0.0, 1, 2, "law"), None, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run.result()
+    assert run.status().state == "pending"
+    again = EmulatorBackend().start(network, RunConfig(30.0, 0.0, 1, 2, "law"), None)
+    assert len(again.result().step) > 0
+    assert again.status().state == "finished"
+
+
+@numba.njit
+def _mixed(low, high, n):
+    out = np.empty(n, np.uint32)
+    for i in range(n):
+        out[i] = mix_index(low, high, np.uint32(i))
+    return out
+
+
+def test_compiled_mixing_equals_plain_integers():
+    for key in (0, 1, 0xDEADBEEFCAFEF00D, 2**64 - 1):
+        got = _mixed(np.uint32(key & 0xFFFFFFFF), np.uint32(key >> 32), 300)
+        assert got.tolist() == [uniform32(key, i) for i in range(300)]
+
+
+@pytest.mark.parametrize("mean", [0.012, 1.28, 2.32, 8.0])
+def test_counts_follow_poissons_law(mean):
+    # false-alarm rate of each check: about 6e-7 (five standard deviations), fixed keys
+    table = poisson_thresholds(mean)
+    rng = np.random.default_rng(3)
+    n_neurons, n_steps = 400, 150
+    keys = [int(k) for k in rng.integers(0, 2**64, n_steps, dtype=np.uint64)]
+    u = np.array([_mixed(np.uint32(k & 0xFFFFFFFF), np.uint32(k >> 32), n_neurons) for k in keys])
+    counts = np.searchsorted(table, u, side="right")
+    assert counts[3, 7] == poisson_count(table, keys[3], 7)
+    n = counts.size
+    assert abs(counts.mean() - mean) < 5 * np.sqrt(mean / n)
+    assert abs(counts.var() - mean) < 5 * np.sqrt((mean + 2 * mean**2) / n)
+    deviation = (counts - mean) / np.sqrt(mean)
+    for a, b in ((deviation[:, 1:], deviation[:, :-1]), (deviation[1:], deviation[:-1]), (deviation[1:, 1:], deviation[:-1, :-1])):
+        assert abs((a * b).mean()) < 5 / np.sqrt(a.size)
+    # sums over neurons in a step, and over steps of a neuron, vary as independent counts do
+    assert abs(deviation.sum(axis=0).var() / n_steps - 1) < 5 * np.sqrt(2 / n_neurons + 1 / mean / n)
+    assert abs(deviation.sum(axis=1).var() / n_neurons - 1) < 5 * np.sqrt(2 / n_steps + 1 / mean / n)
+
+
+def test_thalamic_sources_fire_in_their_window_only(spec):
+    spec = load_model("pd14", ["thalamus.enabled=true"]).network(0.03, 0.03)
+    network = Network.from_seed(spec, SEED)
+    run = simulate(network, None, 720.0, 0.0, seed=1)
+    step, _ = run.population("TC")
+    source = spec.populations[-1]
+    lo, hi = source.source_start / spec.dt, source.source_stop / spec.dt
+    assert step.min() >= lo + 1
+    assert step.max() <= hi
+    expected = source.size * source.source_rate * (source.source_stop - source.source_start) / 1000
+    assert abs(len(step) - expected) < 5 * np.sqrt(expected)
