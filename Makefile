@@ -25,7 +25,8 @@ lint: $(VENV)/.all
 SEEDS ?= 1-5
 T_SIM ?= 2500
 reference: $(VENV)/.all
-	$(BIN)/python -m spinn_mam.nest_reference pd14 --seeds $(SEEDS) --t-sim $(T_SIM) --commit
+	$(BIN)/python -m spinn_mam.nest_reference pd14 --seeds $(SEEDS) --t-sim $(T_SIM) \
+	  --write spinn_mam/nest_reference/data/pd14-poisson.json
 
 docs: $(VENV)/.all
 	$(BIN)/sphinx-build -q -W -b html docs docs/_build

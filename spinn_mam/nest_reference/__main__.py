@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
+from spinn_mam.comparison import build_reference_statistics
 from spinn_mam.models import load_model
 from spinn_mam.nest_reference.ensemble import run_ensemble
+from spinn_mam.provenance import command_line, versions
+from spinn_mam.recording import Recording
 
 
 def seeds(text: str) -> list[int]:
@@ -26,10 +30,28 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings")
     parser.add_argument("--n-scaling", type=float, default=1.0)
     parser.add_argument("--k-scaling", type=float, default=1.0)
+    parser.add_argument("--write", type=Path, default=None, metavar="FILE.json", help="reduce the ensemble to reference statistics")
     parser.add_argument("--recordings", type=Path, default=Path("runs/reference"), help="where recordings are kept, to resume from")
     args = parser.parse_args()
     spec = load_model(args.model, args.settings).network(args.n_scaling, args.k_scaling)
-    run_ensemble(spec, args.seeds, t_sim=args.t_sim, warm_up=args.warm_up, threads=args.threads, folder=args.recordings)
+    paths = run_ensemble(spec, args.seeds, t_sim=args.t_sim, warm_up=args.warm_up, threads=args.threads, folder=args.recordings)
+    if args.write is not None:
+        recordings = [Recording.load(path).window(0.0, args.t_sim) for path in paths]
+        provenance = {
+            "command": command_line(["python -m spinn_mam.nest_reference", *sys.argv[1:]]).replace("'", ""),
+            "dynamics_digest": spec.dynamics_digest(),
+            "model": spec.model,
+            "drive": spec.drive,
+            "N_scaling": spec.N_scaling,
+            "K_scaling": spec.K_scaling,
+            "n_synapses": spec.n_synapses,
+            "warm_up_ms": args.warm_up,
+            "threads": args.threads,
+            "versions": versions(("nest-simulator",)),
+            "mean_rates": {name: [round(r.rates()[name], 4) for r in recordings] for name in spec.names},
+        }
+        build_reference_statistics(recordings, args.seeds, provenance=provenance).save(args.write)
+        print(f"reference statistics: {args.write}", flush=True)
 
 
 if __name__ == "__main__":
