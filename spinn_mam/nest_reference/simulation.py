@@ -3,7 +3,7 @@
 NEST limits a thread to 134,217,726 connections of one synapse model (27 bits), fewer than full-scale PD14 has on two
 threads, so the projections are dealt over as many copies of ``static_synapse`` as are needed.
 
-Source: NEST 3.10, doi 10.5281/zenodo.4739103; neuron model ``iaf_psc_exp`` (exact integration on the grid,
+Source: NEST (Gewaltig and Diesmann 2007, doi 10.4249/scholarpedia.1430), version 3.10; neuron model ``iaf_psc_exp`` (exact integration on the grid,
 Rotter and Diesmann 1999, doi 10.1007/s004220050570).
 """
 
