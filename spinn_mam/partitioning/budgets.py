@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import bdtrik, ndtri
+from scipy.special import bdtrik, ndtr, ndtri
 
 from spinn_mam.network.spec import Distribution, NetworkSpec
 from spinn_mam.partitioning.keys import bits_for
@@ -131,6 +131,18 @@ def most_selected(n_total: IntArray, n: FloatArray, p: FloatArray) -> FloatArray
     return np.maximum(np.where(certain, n, count), 1.0)
 
 
+def _split_row(delay: Distribution, row: int, n_pairs: int, reach: float, stages: int) -> tuple[int, int]:
+    """Return the longest rows (synapses) of delays up to ``reach`` (ms) and beyond, of a row of ``row`` synapses."""
+    if stages == 0:
+        return row, 0
+    if delay.sd == 0.0:
+        return (row, 0) if delay.mean <= reach else (0, row)
+    below, at, above = ndtr((np.array([delay.lower, reach, delay.upper]) - delay.mean) / delay.sd)
+    share = (at - below) / (above - below)
+    counts = most_selected(np.array([n_pairs, n_pairs]), np.array([row, row], dtype=float), np.array([share, 1.0 - share]))
+    return int(counts[0]), int(counts[1])
+
+
 def combined_core(spec: NetworkSpec, population: int, neurons: int, source_neurons_per_core: IntArray) -> CoreBudget:
     """Estimate one core with ``neurons`` neurons of a population.
 
@@ -168,12 +180,15 @@ def combined_core(spec: NetworkSpec, population: int, neurons: int, source_neuro
             stages = max(stages, own_stages)
             per_core = int(min(source_neurons_per_core[projection.source], sizes[i]))
             padded = -(-int(sizes[i]) // per_core) * per_core
-            # A late part of the delays makes a second block of rows, one for each stage, as long as sPyNNaker reserves them.
-            late = own_stages > 0
-            longest = max(longest, int(rows[i]))
-            matrix += padded * WORD_BYTES * (ROW_HEADER_WORDS + int(rows[i])) * (1 + (own_stages if late else 0)) + ADDRESS_BYTES
-            pop_entries += 1 + late
-            addresses += 1 + late
+            early, late = _split_row(projection.delay, int(rows[i]), int(sizes[i]) * target.size, slots * spec.dt, own_stages)
+            longest = max(longest, early, late)
+            # Synapses with late delays have rows of their own, one for each stage of the delay extension.
+            blocks = [(early, 1), (late, own_stages)]
+            for row, copies in blocks:
+                if row:
+                    matrix += padded * WORD_BYTES * (ROW_HEADER_WORDS + row) * copies + ADDRESS_BYTES
+                    pop_entries += 1
+                    addresses += 1
             filter_words += 8 + -(-int(sizes[i]) // 32) * (1 + own_stages)
         spikes = float(np.sum(sizes * rates))
         events = float(np.sum(n_synapses * rates)) * neurons / target.size

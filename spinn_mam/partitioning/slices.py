@@ -21,7 +21,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from spinn_mam.errors import Findings, UsageError
+from spinn_mam.errors import DoesNotFitError, Findings, UsageError, Violation
 from spinn_mam.machine.description import MachineDescription
 from spinn_mam.network.spec import NetworkSpec
 from spinn_mam.partitioning import budgets
@@ -72,8 +72,16 @@ def partition(spec: NetworkSpec, machine: MachineDescription, *, neurons_per_cor
     if time_scale_factor <= 0:
         raise UsageError(f"time_scale_factor is {time_scale_factor}: give a positive number")
     cap = min(neurons_per_core or budgets.MAX_NEURONS_PER_CORE, budgets.MAX_NEURONS_PER_CORE)
-    per_core, cores = _neurons_per_core(spec, machine, cap, time_scale_factor, prefer_slots=neurons_per_core is None)
-    return _assemble(spec, per_core, cores)
+    caps = np.minimum(spec.sizes, cap)
+    while True:
+        per_core, cores = _neurons_per_core(spec, machine, caps, time_scale_factor, prefer_slots=neurons_per_core is None)
+        parts = _assemble(spec, per_core, cores)
+        # A delay extension has the slices of its population, and counters of its own: where they are too many, take fewer neurons a core.
+        extension = (parts.slices.kind == DELAY_EXTENSION) & (parts.slices.dtcm_bytes > machine.dtcm_bytes)
+        if not extension.any():
+            return parts
+        for index in np.unique(parts.slices.population[extension]).tolist():
+            caps[index] = _fewer(spec, machine, parts, index)
 
 
 def broken_budgets(
@@ -90,12 +98,25 @@ def broken_budgets(
     return [(name, need, have) for name, need, have in needs if need > have]
 
 
+def _fewer(spec: NetworkSpec, machine: MachineDescription, parts: Partition, index: int) -> int:
+    """Return the most neurons a core with which a population's delay extension fits a core, at least one fewer than now."""
+    stages, slots = int(parts.delay_stages[index]), int(parts.stage_slots[index])
+
+    def fits(n: int) -> bool:
+        return budgets.delay_core(n, stages, slots)[1] <= machine.dtcm_bytes
+
+    if not fits(1) or parts.neurons_per_core[index] == 1:
+        need = budgets.delay_core(1, stages, slots)[1]
+        message = f"{need:,} bytes of DTCM needed by a delay extension of one neuron, {machine.dtcm_bytes:,} there. Use shorter delays."
+        raise DoesNotFitError("partition", [Violation("dtcm", f"population {spec.populations[index].name}", message, need / machine.dtcm_bytes)])
+    return _largest(int(parts.neurons_per_core[index]) - 1, fits)
+
+
 def _neurons_per_core(
-    spec: NetworkSpec, machine: MachineDescription, cap: int, time_scale_factor: float, *, prefer_slots: bool
+    spec: NetworkSpec, machine: MachineDescription, caps: IntArray, time_scale_factor: float, *, prefer_slots: bool
 ) -> tuple[IntArray, list[budgets.CoreBudget | None]]:
     """Choose the neurons a core of each population; None as the budget of a population of sources."""
-    as_sources = np.minimum(spec.sizes, cap)
-    per_core = as_sources.copy()
+    per_core = caps.copy()
     cores: list[budgets.CoreBudget | None] = []
     findings = Findings("partition")
     for index, population in enumerate(spec.populations):
@@ -106,7 +127,7 @@ def _neurons_per_core(
 
         def core(n: int, index: int = index, tried: dict[int, budgets.CoreBudget] = tried) -> budgets.CoreBudget:
             if n not in tried:
-                tried[n] = budgets.combined_core(spec, index, n, as_sources)
+                tried[n] = budgets.combined_core(spec, index, n, caps)
             return tried[n]
 
         def keeps_budgets(n: int, core: Callable[[int], budgets.CoreBudget] = core) -> bool:
@@ -122,7 +143,7 @@ def _neurons_per_core(
                 findings.add(rule, f"population {population.name}", message, need / max(have, 1))
             cores.append(core(1))
             continue
-        chosen = _largest(int(as_sources[index]), keeps_budgets)
+        chosen = _largest(int(caps[index]), keeps_budgets)
         if prefer_slots and keeps_slots(1):
             without_extension = _largest(chosen, keeps_slots)
             chosen = without_extension if 2 * without_extension >= chosen else chosen
@@ -159,6 +180,11 @@ def _assemble(spec: NetworkSpec, per_core: IntArray, cores: list[budgets.CoreBud
         stage_slots[source] = min(int(stage_slots[source]) or int(slots[target]), int(slots[target]))
     for source, target in late:
         stages[source] = max(int(stages[source]), -(-longest[source, target] // int(stage_slots[source])) - 1)
+    findings = Findings("partition")
+    for index in np.flatnonzero(stages > budgets.MAX_DELAY_STAGES).tolist():
+        message = f"{stages[index]} delay stages of {stage_slots[index]} steps needed, {budgets.MAX_DELAY_STAGES} there. Use fewer neurons a core."
+        findings.add("delay_stages", f"population {spec.populations[index].name}", message, float(stages[index] / budgets.MAX_DELAY_STAGES))
+    findings.raise_if_any()
     # Vertices in the order neurons, Poisson drive, delay extension of each population.
     plan: list[tuple[int, int, int, float]] = []
     row: dict[tuple[int, int], int] = {}

@@ -32,3 +32,15 @@ def test_core_needs_what_spynnaker_reserves(name: str, cores: int, matrix_bytes:
     assert 1.0 <= core.sdram_bytes / sdram_bytes < 1.001
     assert core.delay_slots == 64
     assert core.delay_stages == 0
+
+
+# The same with at most 256 neurons a core (both numbers 80 in the script replaced): 32 delay slots, and so one stage of delay extension.
+SPYNNAKER_256 = (18_166_800, 17_667_088, 13_579_280, 19_257_360, 17_637_392, 12_322_832, 13_099_024, 11_575_312)
+
+
+def test_delay_stages_need_what_spynnaker_reserves() -> None:
+    spec = load_model("pd14").network()
+    cores = [combined_core(spec, i, 256, np.full(8, 256)) for i in range(8)]
+    assert {(core.delay_slots, core.delay_stages) for core in cores} == {(32, 1)}
+    # The lower bound of the delays differs (0.05 and 0.1 ms), which can move the longest row by one.
+    np.testing.assert_allclose([core.matrix_bytes for core in cores], SPYNNAKER_256, rtol=0.006)
