@@ -45,6 +45,8 @@ from spinn_mam.network.kernels import draw
 BLOCK = 1024
 #: Groups of synapses looked up together, so that their cache misses overlap.
 BATCH = 64
+#: Words of a cache line.
+LINE = 16
 #: Largest number of spikes of one Poisson source in one step.
 MAX_SOURCE_SPIKES = 4
 #: Columns of the counters of each part.
@@ -87,8 +89,9 @@ def _deliver(
                     ends[m] = base + np.int64(hi)
                     m += 1
                     if m == BATCH:
-                        for b in range(m):
-                            sink ^= words[starts[b]]
+                        for b in range(m):  # one load from each cache line: they do not wait for each other, so misses overlap
+                            for j in range(starts[b], ends[b], LINE):
+                                sink ^= words[j]
                         for b in range(m):
                             events += ends[b] - starts[b]
                             for j in range(starts[b], ends[b]):
