@@ -1,9 +1,10 @@
-"""Statistics of spiking activity: single-neuron rates, irregularity and pairwise correlations of each population.
+"""Statistics of spiking activity: single-neuron rates, irregularity, pairwise correlations and synchrony of each population.
 
 Problem
     Reduce the spikes of a run to what the accuracy protocols compare, small enough to commit for a reference ensemble:
     how many neurons fired k spikes, how many have which coefficient of variation (CV) of their inter-spike intervals,
-    and the spike trains of a few hundred randomly chosen neurons, from which correlations of any window follow.
+    the spike trains of a few hundred randomly chosen neurons, from which correlations of any window follow, and the synchrony
+    of the whole population.
 Method
     One stable sort of all spikes by neuron; counts and sums of intervals by ``bincount``. CVs are kept in bins of
     0.001, a tenth of the narrowest smoothing any protocol applies to them. Correlations are elephant's Pearson coefficients of spike
@@ -12,7 +13,8 @@ Method
 Cost
     O(n log n) for n spikes: about a second for 10 s of the full-scale microcircuit (2.7 million spikes).
 Sources
-    Van Albada et al. (2018), doi 10.3389/fnins.2018.00291; Denker et al. (2018), elephant, RRID:SCR_003833.
+    Van Albada et al. (2018), doi 10.3389/fnins.2018.00291; Potjans and Diesmann (2014), doi 10.1093/cercor/bhs358 (synchrony);
+    Denker et al. (2018), elephant, RRID:SCR_003833.
 """
 
 from __future__ import annotations
@@ -34,6 +36,8 @@ IntArray = npt.NDArray[np.int64]
 CV_RESOLUTION = 0.001
 #: Width of spike-count bins (ms): the refractory time of the model, as in van Albada et al. (2018), doi 10.3389/fnins.2018.00291.
 CORRELATION_BIN_MS = 2.0
+#: Width of the bins of synchrony (ms): Potjans and Diesmann (2014), doi 10.1093/cercor/bhs358.
+SYNCHRONY_BIN_MS = 3.0
 #: Trains kept at least, if the population has as many neurons: the 250 of the reference scripts of the model's repository.
 N_TRAINS = 250
 #: Active trains kept at least: the 200 of van Albada et al. (2018), doi 10.3389/fnins.2018.00291.
@@ -109,6 +113,9 @@ class PopulationStatistics:
         Number of neurons that fired k spikes.
     neurons_by_cv : ndarray of int64, shape (n_cv_bins,)
         Number of neurons with at least three spikes whose CV rounds to k * CV_RESOLUTION.
+    synchrony : float
+        Variance over mean of the population's spike count in bins of SYNCHRONY_BIN_MS; 1 for independent Poisson neurons, NaN
+        without spikes. It sees what correlations of 200 neurons cannot: common oscillations, hence delays.
     n_trains : int
         Number of neurons whose trains are kept, the first of a seeded permutation of the population.
     train_neuron : ndarray of int32, shape (n_train_spikes,)
@@ -122,6 +129,7 @@ class PopulationStatistics:
     duration_ms: float
     neurons_by_count: IntArray
     neurons_by_cv: IntArray
+    synchrony: float
     n_trains: int
     train_neuron: npt.NDArray[np.int32]
     train_bin: npt.NDArray[np.int32]
@@ -253,6 +261,21 @@ def cv_isi(times: npt.ArrayLike, neuron: IntArray, n_neurons: int) -> FloatArray
         return np.asarray(np.sqrt(variance) / mean, dtype=np.float64)
 
 
+def fano_factor(bins: IntArray, n_bins: int) -> float:
+    """Return variance over mean of the number of spikes in a bin, NaN without spikes.
+
+    Parameters
+    ----------
+    bins : ndarray of int64, shape (n_spikes,)
+        Bin of each spike, in [0, n_bins).
+    n_bins : int
+    """
+    if not len(bins):
+        return float("nan")
+    counts = np.bincount(bins, minlength=n_bins)
+    return float(counts.var() / counts.mean())
+
+
 def analyse(recording: Recording, windows_ms: Sequence[float] | None = None, *, seed: int = 0) -> list[tuple[PopulationStatistics, ...]]:
     """Analyse every population in windows that all begin with the kept phase.
 
@@ -282,7 +305,7 @@ def analyse(recording: Recording, windows_ms: Sequence[float] | None = None, *, 
     order = np.argsort(recording.neuron, kind="stable")
     neuron, step = recording.neuron[order], recording.step[order] - recording.start_step
     bounds = np.searchsorted(neuron, recording.offsets)
-    bin_steps = round(CORRELATION_BIN_MS / recording.dt)
+    bin_steps, count_steps = round(CORRELATION_BIN_MS / recording.dt), round(SYNCHRONY_BIN_MS / recording.dt)
     results: list[list[PopulationStatistics]] = [[] for _ in lengths]
     for p, (name, size) in enumerate(zip(recording.names, recording.sizes, strict=True)):
         mine = slice(bounds[p], bounds[p + 1])
@@ -302,6 +325,7 @@ def analyse(recording: Recording, windows_ms: Sequence[float] | None = None, *, 
                 duration_ms=length,
                 neurons_by_count=np.bincount(counts).astype(np.int64),
                 neurons_by_cv=np.bincount(np.rint(cvs / CV_RESOLUTION).astype(np.int64)).astype(np.int64),
+                synchrony=fano_factor(when[when < stop // count_steps * count_steps] // count_steps, stop // count_steps),
                 n_trains=n_trains,
                 train_neuron=place[local[train]][by_train].astype(np.int32),
                 train_bin=(when[train][by_train] // bin_steps).astype(np.int32),

@@ -12,7 +12,7 @@ Method, distances
     ratio. The one unknown, k, shows in the scatter of the logarithms of the seeds' pairwise distances; it is
     estimated from all populations of a statistic together, after the scatter is raised by half, since it is itself uncertain and
     populations may differ. The critical ratio follows from simulating the model.
-Method, mean rates
+Method, single numbers (mean rate, synchrony)
     Student's t, whose variance borrows strength from the other populations' variances (Smyth 2004, doi 10.2202/1544-6115.1027): R - 1 degrees of
     freedom of its own and d0 of the others, d0 estimated from how much the log variances differ. Two safeguards:
     populations of one layer fluctuate together, so d0 counts half and is capped at (R - 1) / 2 for each population; a
@@ -119,13 +119,13 @@ def _simulated(n_seeds: int, level: float, power: int, n_ensembles: int = 40_000
     return np.array(scatters), np.array(ratios)
 
 
-def rate_thresholds(relative: FloatArray, level: float) -> tuple[FloatArray, FloatArray]:
-    """Return how far the mean rate of a correct run may be from the seeds' mean.
+def relative_thresholds(relative: FloatArray, level: float) -> tuple[FloatArray, FloatArray]:
+    """Return how far a number of a correct run, such as its mean rate, may be from the seeds' mean.
 
     Parameters
     ----------
     relative : ndarray of float64, shape (n_populations, n_seeds)
-        Mean rates of the seeds over their mean.
+        Numbers of the seeds over their mean, minus 1.
     level : float
         Probability that a correct run lies farther, on either side, for each population.
 

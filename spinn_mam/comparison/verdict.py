@@ -1,15 +1,16 @@
 """Compare a run with reference statistics, row by row, and judge it as a whole.
 
-A *row* is one statistic of one population: the mean rate, and the distances of the distributions of single-neuron rates, CVs and
-correlations under a protocol (:mod:`.protocols`). Thresholds are those of :mod:`.thresholds`; the verdict is ``fail`` if any deciding row
-fails, ``undecided`` if no row decides.
+A *row* is one statistic of one population: the distances of the distributions of single-neuron rates, CVs and correlations under a
+protocol (:mod:`.protocols`), and two numbers that no protocol has: the mean rate, and the synchrony (Potjans and Diesmann 2014, doi
+10.1093/cercor/bhs358), without which a network with doubled delays can pass, as its rates and CVs hardly change.
+Thresholds are those of :mod:`.thresholds`; the verdict is ``fail`` if any deciding row fails, ``undecided`` if no row decides.
 
 A row is **weak**, and does not decide, if the reference shows that the window holds too little for it:
 
 * CV: fewer than 100 neurons have one, or the median such neuron has fewer than 5 intervals;
 * correlation: at least half of the variance of the coefficients is that of independent trains, 1 / (number of bins - 1);
-* any statistic: its threshold is so wide that a stated error would pass: 15 % of all spikes lost (rates), CVs larger
-  by 0.1, correlations larger by 0.005.
+* any statistic: its threshold is so wide that a stated error would pass: 15 % of all spikes lost (rates), synchrony larger by half,
+  CVs larger by 0.1, correlations larger by 0.005.
 
 Only the reference decides what is weak: a run cannot escape a row by being silent.
 """
@@ -29,14 +30,17 @@ from rich.text import Text
 from spinn_mam.analysis import PopulationStatistics, Sample, analyse
 from spinn_mam.comparison.protocols import PROTOCOLS, STATISTICS, Protocol, Statistic
 from spinn_mam.comparison.reference import ReferenceStatistics, Window
-from spinn_mam.comparison.thresholds import FALSE_ALARM, MIN_SEEDS, distance_thresholds, rate_thresholds
+from spinn_mam.comparison.thresholds import FALSE_ALARM, MIN_SEEDS, distance_thresholds, relative_thresholds
 from spinn_mam.errors import UsageError
 from spinn_mam.recording import Recording
 
 FloatArray = npt.NDArray[np.float64]
 
+#: Statistics whose value is a relative difference; those of the others are distances.
+RELATIVE = ("mean_rate", "synchrony")
 #: Errors that a deciding row must be able to see.
 LOST_SPIKES = 0.15
+MORE_SYNCHRONY = 0.5
 CV_SHIFT = 0.1
 CORRELATION_SHIFT = 0.005
 #: Data that a CV needs: neurons, and intervals of the median one.
@@ -51,15 +55,15 @@ class Row:
     Attributes
     ----------
     statistic : str
-        ``"mean_rate"``, ``"rate"``, ``"cv_isi"`` or ``"correlation"``.
+        ``"mean_rate"``, ``"synchrony"``, ``"rate"``, ``"cv_isi"`` or ``"correlation"``.
     population : str
         Population name.
     value : float
-        For the mean rate the relative difference to the seeds' mean; else the mean distance to the seeds.
+        Mean rate and synchrony: relative difference to the seeds' mean; else the mean distance to the seeds.
     threshold : float
-        Largest value (mean rate: absolute value) that passes; NaN if the reference gives none.
+        Largest value (mean rate, synchrony: absolute value) that passes; NaN if the reference gives none.
     typical : float
-        What a seed shows: relative standard deviation (mean rate) or mean distance between seeds.
+        What a seed shows: relative standard deviation (mean rate, synchrony) or mean distance between seeds.
     passed : bool
         Whether the value is within the threshold.
     weak : bool
@@ -164,7 +168,7 @@ def compare(recording: Recording, reference: ReferenceStatistics, protocol: str 
 
 def compare_windows(candidate: Window, seeds: tuple[Window, ...], protocol: Protocol, *, false_alarm: float = FALSE_ALARM) -> Comparison:
     """Compare statistics of equal windows; the core of :func:`compare`."""
-    tables = [_mean_rate_table(candidate, seeds)] + [_distance_table(s, candidate, seeds, protocol) for s in STATISTICS]
+    tables = [_relative_table(s, candidate, seeds) for s in RELATIVE] + [_distance_table(s, candidate, seeds, protocol) for s in STATISTICS]
     # Bonferroni's divisor counts rows with data enough, before their thresholds are known.
     n_rows = sum(not note for table in tables for note in table.notes)
     level = false_alarm / max(1, n_rows)
@@ -196,22 +200,24 @@ class _Table:
 
 _TOO_WIDE = {
     "mean_rate": f"a loss of {LOST_SPIKES:.0%} of spikes would pass",
+    "synchrony": f"synchrony larger by {MORE_SYNCHRONY:.0%} would pass",
     "rate": f"a loss of {LOST_SPIKES:.0%} of spikes would pass",
     "cv_isi": f"CVs larger by {CV_SHIFT:g} would pass",
     "correlation": f"correlations larger by {CORRELATION_SHIFT:g} would pass",
 }
 
 
-def _mean_rate_table(candidate: Window, seeds: tuple[Window, ...]) -> _Table:
-    rates = np.array([[p.mean_rate for p in seed] for seed in seeds]).T
-    mean = rates.mean(axis=1)
-    silent = mean == 0
+def _relative_table(statistic: str, candidate: Window, seeds: tuple[Window, ...]) -> _Table:
+    reference = np.array([[getattr(p, statistic) for p in seed] for seed in seeds]).T
+    mean = reference.mean(axis=1)
+    silent = ~(mean > 0)
     safe = np.where(silent, 1.0, mean)
-    relative = rates / safe[:, None] - 1
-    values = np.array([p.mean_rate for p in candidate]) / safe - 1
+    relative = reference / safe[:, None] - 1
+    values = np.array([getattr(p, statistic) for p in candidate]) / safe - 1
     notes = ["the reference is silent" if s else "" for s in silent]
-    sd = rate_thresholds(relative, 0.5)[1]
-    return _Table("mean_rate", values, lambda level: rate_thresholds(relative, level)[0], sd, np.full(len(mean), LOST_SPIKES), notes)
+    sd = relative_thresholds(relative, 0.5)[1]
+    visible = np.full(len(mean), LOST_SPIKES if statistic == "mean_rate" else MORE_SYNCHRONY)
+    return _Table(statistic, values, lambda level: relative_thresholds(relative, level)[0], sd, visible, notes)
 
 
 def _distance_table(statistic: Statistic, candidate: Window, seeds: tuple[Window, ...], protocol: Protocol) -> _Table:
@@ -277,7 +283,7 @@ def comparison_table(comparison: Comparison) -> Table:
     caption = "value / threshold; weak values, in brackets, do not decide"
     table = Table(title=title, caption=caption)
     table.add_column("population")
-    names = {"mean_rate": "mean rate", "rate": "rates", "cv_isi": "CV of ISI", "correlation": "correlation"}
+    names = {"mean_rate": "mean rate", "synchrony": "synchrony", "rate": "rates", "cv_isi": "CV of ISI", "correlation": "correlation"}
     statistics = list(dict.fromkeys(row.statistic for row in comparison.rows))
     for statistic in statistics:
         table.add_column(names[statistic], justify="right")
@@ -288,7 +294,7 @@ def comparison_table(comparison: Comparison) -> Table:
 
 
 def _cell(row: Row) -> Text:
-    text = f"{row.value:+.1%} / {row.threshold:.1%}" if row.statistic == "mean_rate" else f"{row.value:.3g} / {row.threshold:.3g}"
+    text = f"{row.value:+.1%} / {row.threshold:.1%}" if row.statistic in RELATIVE else f"{row.value:.3g} / {row.threshold:.3g}"
     if row.weak:
         return Text(f"({text})", style="dim")
     return Text(text, style="green" if row.passed else "bold red")

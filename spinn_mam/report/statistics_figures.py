@@ -20,6 +20,7 @@ from matplotlib.patches import Patch
 from spinn_mam.analysis import PopulationStatistics, Sample
 from spinn_mam.comparison import PROTOCOLS, Comparison, Row
 from spinn_mam.comparison.protocols import STATISTICS, Statistic
+from spinn_mam.comparison.verdict import RELATIVE
 from spinn_mam.recording import Recording
 
 FloatArray = npt.NDArray[np.float64]
@@ -29,7 +30,13 @@ Colour = tuple[float, float, float]
 _LAYERS = ("#0072B2", "#009E73", "#D55E00", "#9A5B9E", "#E69F00", "#56B4E9")
 _PASS, _FAIL, _WEAK = "#cfe8d5", "#f4b6a6", "#ececec"
 _REFERENCE = "#8c8c8c"
-_TITLES = {"mean_rate": "mean rate", "rate": "single-neuron rates", "cv_isi": "CV of intervals", "correlation": "correlations"}
+_TITLES = {
+    "mean_rate": "mean rate",
+    "synchrony": "synchrony",
+    "rate": "single-neuron rates",
+    "cv_isi": "CV of intervals",
+    "correlation": "correlations",
+}
 _UNITS = {"rate": "rate (spikes/s)", "cv_isi": "CV of inter-spike intervals", "correlation": "correlation coefficient"}
 _SHOWN = {"rate": (0.0, 0.99), "cv_isi": (0.002, 0.998), "correlation": (0.01, 0.99)}
 
@@ -199,7 +206,7 @@ def _cell(x: int, y: int, face: str) -> Patch:
 def _cell_text(row: Row) -> str:
     if not np.isfinite(row.threshold):
         return "no threshold"
-    if row.statistic == "mean_rate":
+    if row.statistic in RELATIVE:
         return f"{row.value:+.1%} / {row.threshold:.1%}"
     return f"{row.value:.2g} / {row.threshold:.2g}"
 

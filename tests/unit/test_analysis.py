@@ -88,6 +88,16 @@ def test_a_common_input_shows_as_correlation():
     assert analyse(run)[0][0].correlations(50, active_only=True) == pytest.approx(np.ones(50 * 49 // 2))
 
 
+def test_synchrony_is_variance_over_mean_of_the_population_count():
+    steps = np.sort(np.random.default_rng(4).integers(0, 10_000, 5000))
+    neuron = np.arange(5000, dtype=np.int32) % 50
+    [independent] = analyse(Recording(("E",), (50,), 0.1, 0, 10_000, steps, neuron))[0]
+    counts = np.histogram(steps, np.arange(0, 10_000, 30) - 0.5)[0]
+    assert independent.synchrony == pytest.approx(counts.var() / counts.mean())
+    [together] = analyse(Recording(("E",), (50,), 0.1, 0, 10_000, np.repeat(steps[::50], 50), neuron))[0]
+    assert together.synchrony > 20
+
+
 def test_windows_begin_together_and_equal_the_cut_recording():
     run = poisson_recording()
     short, whole = analyse(run, [500.0, 2000.0])
@@ -103,6 +113,7 @@ def test_a_silent_population_has_statistics():
     run = Recording(("E",), (5,), 0.1, 0, 10000, np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int32))
     [population] = analyse(run)[0]
     assert population.mean_rate == 0.0
+    assert np.isnan(population.synchrony)
     assert population.rates().counts.tolist() == [5]
     assert population.cvs(1).n == 0
     assert len(population.correlations(200, active_only=True)) == 0

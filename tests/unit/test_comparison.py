@@ -14,7 +14,7 @@ from scipy import special, stats
 from spinn_mam.analysis import Sample, analyse
 from spinn_mam.comparison import ReferenceStatistics, build_reference_statistics, compare, comparison_table
 from spinn_mam.comparison.protocols import freedman_diaconis, gaussian_kde, kl_divergence, ks_distance
-from spinn_mam.comparison.thresholds import critical_ratio, distance_thresholds, moderate, rate_thresholds
+from spinn_mam.comparison.thresholds import critical_ratio, distance_thresholds, moderate, relative_thresholds
 from spinn_mam.errors import DocumentError, UsageError
 from spinn_mam.recording import Recording
 
@@ -123,10 +123,10 @@ def test_thresholds_scale_with_distances_and_ignore_the_diagonal():
 
 def test_rates_of_one_population_have_students_threshold():
     relative = np.array([[-0.02, 0.0, 0.01, 0.01]])
-    threshold, sd = rate_thresholds(relative, 0.05)
+    threshold, sd = relative_thresholds(relative, 0.05)
     assert sd == pytest.approx(relative.std(ddof=1))
     assert threshold == pytest.approx(3.182446 * relative.std(ddof=1) * np.sqrt(5 / 4))
-    assert np.isnan(rate_thresholds(np.zeros((1, 4)), 0.05)[0]).all()
+    assert np.isnan(relative_thresholds(np.zeros((1, 4)), 0.05)[0]).all()
 
 
 def test_reference_statistics_survive_the_file(reference, tmp_path):
@@ -204,8 +204,7 @@ def test_correlations_of_seconds_are_weak_with_a_reason(reference):
 
 
 def test_nothing_to_decide_is_undecided(reference):
-    # Ten neurons for half a second say nothing.
-    runs = [make_run(seed, duration_ms=500.0, sizes=(10, 10)) for seed in range(6)]
+    runs = [make_run(seed, gain=0.0) for seed in range(6)]
     comparison = compare(runs[5], build_reference_statistics(runs[:5], range(5)))
     assert all(row.weak and row.note for row in comparison.rows)
     assert comparison.verdict == "undecided"
