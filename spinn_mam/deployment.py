@@ -34,7 +34,7 @@ _PARTS: dict[str, type[Any]] = {
     "tables": RoutingTables,
 }
 _PARTITION_PARTS = ("vertices", "slices", "connections")
-_OWN_ARRAYS = ("neurons_per_core", "delay_slots", "delay_stages", "stage_slots", "ring_buffer_shifts")
+_OWN_ARRAYS = ("neurons_per_core", "delay_slots", "delay_stages", "stage_slots", "cycles_per_step", "ring_buffer_shifts")
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,7 +128,8 @@ def most_selected(n_total: IntArray, n: FloatArray, p: FloatArray) -> FloatArray
     """
     certain = p >= 1.0
     count = np.ceil(bdtrik(1.0 - ROW_CHANCE / n_total, n, np.where(certain, 0.5, p)))
-    return np.maximum(np.where(certain, n, count), 1.0)
+    # fmax: for chances below 1e-17 the inverse is not a number, and the count 0.
+    return np.fmax(np.where(certain, n, count), 1.0)
 
 
 def _split_row(delay: Distribution, row: int, n_pairs: int, reach: float, stages: int) -> tuple[int, int]:

@@ -75,6 +75,8 @@ def mapping_metrics(
         "neuron_cores": int(np.sum(kind == NEURON)),
         "poisson_source_cores": int(np.sum(kind == POISSON_SOURCE)),
         "delay_extension_cores": int(np.sum(kind == DELAY_EXTENSION)),
+        "neurons_per_core_max": int(partition.neurons_per_core.max(initial=0)),
+        "cycles_per_step_max": float(partition.cycles_per_step.max(initial=0.0)),
         "spikes_per_s": rate,
         "link_traversals_per_spike": float(load.sum()) / rate if rate else 0.0,
         "link_traversals_per_spike_bound": bound_traversals / rate if rate else 0.0,

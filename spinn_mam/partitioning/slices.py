@@ -218,7 +218,16 @@ def _assemble(spec: NetworkSpec, per_core: IntArray, cores: list[budgets.CoreBud
         target=np.array([t for _, t, _ in links], dtype=np.int64),
         one_to_one=np.array([o for _, _, o in links], dtype=np.bool_),
     )
-    return Partition(vertices, _slices(spec, vertices, row, per_core, cores, stages, stage_slots), connections, per_core, slots, stages, stage_slots)
+    return Partition(
+        vertices=vertices,
+        slices=_slices(spec, vertices, row, per_core, cores, stages, stage_slots),
+        connections=connections,
+        neurons_per_core=per_core,
+        delay_slots=slots,
+        delay_stages=stages,
+        stage_slots=stage_slots,
+        cycles_per_step=np.array([c.cycles if c else 0.0 for c in cores], dtype=np.float64),
+    )
 
 
 def _slices(

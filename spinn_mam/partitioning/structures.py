@@ -110,6 +110,8 @@ class Partition:
         Stages of each population's delay extension; 0 without one.
     stage_slots : ndarray, shape (n_populations,)
         Steps of one stage of it: the fewest delay slots among the targets that need it; 0 without one.
+    cycles_per_step : ndarray, shape (n_populations,)
+        Estimated cycles of a full neuron core in one time step; 0 for sources.
     """
 
     vertices: Vertices
@@ -119,6 +121,7 @@ class Partition:
     delay_slots: IntArray
     delay_stages: IntArray
     stage_slots: IntArray
+    cycles_per_step: FloatArray
 
 
 @dataclass(frozen=True, slots=True)

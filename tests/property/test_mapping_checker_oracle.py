@@ -119,7 +119,7 @@ def test_the_sound_case_is_sound_for_both() -> None:
     assert len(np.unique(deployment.placement.chip)) >= 6
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_checker_agrees_with_the_plain_walker(data: st.DataObject) -> None:
     deployment, spec = small_case()
