@@ -1,11 +1,13 @@
 """The emulator's synapses are the recipe's; drive and run do not depend on threads or parts."""
 
+from dataclasses import replace
+
 import numba
 import numpy as np
 import pytest
 
 from spinn_mam.backends.base import Network, RunConfig
-from spinn_mam.backends.emulator.backend import EmulatorBackend, simulate
+from spinn_mam.backends.emulator.backend import EmulatorBackend, initial_potentials, simulate
 from spinn_mam.backends.emulator.build import build_synapses
 from spinn_mam.backends.emulator.drive import mix_index, poisson_count, poisson_thresholds, uniform32
 from spinn_mam.backends.emulator.layout import make_layout
@@ -155,6 +157,28 @@ def test_counts_follow_poissons_law(mean):
     # sums over neurons in a step, and over steps of a neuron, vary as independent counts do
     assert abs(deviation.sum(axis=0).var() / n_steps - 1) < 5 * np.sqrt(2 / n_neurons + 1 / mean / n)
     assert abs(deviation.sum(axis=1).var() / n_neurons - 1) < 5 * np.sqrt(2 / n_steps + 1 / mean / n)
+
+
+def test_an_uncoupled_network_fires_at_the_rate_of_the_exact_model(spec):
+    quiet = replace(spec, projections=(), populations=tuple(replace(p, drive=None, I_e=500.0, V0_sd=0.0, V0_mean=-65.0) for p in spec.populations))
+    run = simulate(Network.from_seed(quiet, SEED), None, 500.0, 0.0, seed=1)
+    # interval: t_ref + tau_m ln(RI / (RI - V_th + E_L)) = 2 + 10 ln 4 ms, in whole steps
+    n = len(run.step) / quiet.sizes.sum()
+    assert n == (5000 - 139) // (20 + 139) + 1
+    assert run.activity.n_synaptic_events == 0
+
+
+def test_initial_potentials_follow_their_law(spec):
+    shifts = ring_buffer_shifts(spec)
+    layout = make_layout(spec, shifts, SEED)
+    v = initial_potentials(spec, layout, SEED) / 2**15
+    for p, population in enumerate(spec.populations):
+        mine = v[layout.state_of[spec.offsets[p] : spec.offsets[p + 1]]]
+        # five standard errors: a false alarm in 2e6 checks
+        assert abs(mine.mean() - population.V0_mean) < 5 * population.V0_sd / np.sqrt(population.size)
+        assert abs(mine.std() - population.V0_sd) < 5 * population.V0_sd / np.sqrt(2 * population.size)
+    other = make_layout(spec, shifts, SEED, n_parts=1)
+    assert np.array_equal(initial_potentials(spec, other, SEED)[other.state_of], initial_potentials(spec, layout, SEED)[layout.state_of])
 
 
 def test_thalamic_sources_fire_in_their_window_only(spec):

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from scipy import special
 
 from spinn_mam.backends.base import Capabilities, LocalRun, Network, Progress, RunConfig, RunHandle
+from spinn_mam.backends.emulator.drive import uniforms
 from spinn_mam.backends.emulator.layout import GLOBAL, HI, IS_SOURCE, LO, Layout, make_layout
 from spinn_mam.deployment import Deployment
 from spinn_mam.errors import UsageError, Violation
@@ -32,7 +33,10 @@ BYTES_PER_SYNAPSE, BYTES_PER_NEURON = 4.1, 1500
 
 @dataclass(frozen=True, slots=True)
 class EmulatorBackend:
-    """Computes what SpiNNaker's cores compute, with our own Poisson spikes and without late or lost packets."""
+    """Computes what SpiNNaker's cores compute: equal to the binary for equal synapses and sources, combined cores, no late or lost packet.
+
+    Poisson spikes come from streams of our own, not from those of SpiNNaker's sources.
+    """
 
     name: ClassVar[str] = "emulator"
     capabilities: ClassVar[Capabilities] = Capabilities(
@@ -151,7 +155,9 @@ def simulate(
         "arithmetic": "s16.15, IF_curr_exp of sPyNNaker 1!7.4.1",
         "poisson": "own streams",
         "seed": seed,
+        "connectivity": "shared",
         "connectivity_seed": network.connectivity.seed,
+        "connectivity_digest": network.connectivity.digest(),
         "threads": threads,
         "parts": layout.n_parts,
         "build_s": build_s,
@@ -201,13 +207,3 @@ def initial_potentials(spec: NetworkSpec, layout: Layout, seed: int) -> npt.NDAr
         uniform = uniforms(stream_key(seed, "V0", population.name), first, int(s[HI] - s[LO]))
         v[s[LO] : s[HI]] = np.rint((population.V0_mean + population.V0_sd * special.ndtri(uniform)) * ONE).astype(np.int32)
     return v
-
-
-def uniforms(key: np.uint64, first: int, n: int) -> npt.NDArray[np.float64]:
-    """Return numbers [first, first + n) of a stream as uniform floats in (0, 1)."""
-    with np.errstate(over="ignore"):
-        x = key + np.uint64(0x9E3779B97F4A7C15) * np.arange(first + 1, first + n + 1, dtype=np.uint64)
-        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        x ^= x >> np.uint64(31)
-    return ((x >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52

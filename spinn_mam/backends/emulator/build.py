@@ -201,7 +201,7 @@ def _unique(tables: list[npt.NDArray[np.int32]]) -> tuple[npt.NDArray[np.int32],
         kind[i] = seen.setdefault(table.tobytes(), len(rows))
         if kind[i] == len(rows):
             rows.append(table)
-    return np.array(rows, np.int32).reshape(len(rows), -1), kind
+    return np.stack(rows) if rows else np.zeros((1, 1), np.int32), kind
 
 
 def _by_axon(task: npt.NDArray[np.int64], layout: Layout) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

@@ -29,6 +29,7 @@ import numpy.typing as npt
 from numba import njit
 
 from spinn_mam.errors import UsageError
+from spinn_mam.network.kernels import draw
 
 #: Largest mean of a count: exp(-mean) must stay well inside the resolution of 32 bits' inversion.
 MAX_MEAN = 64.0
@@ -111,3 +112,12 @@ def mix_index(key_low: Any, key_high: Any, index: Any) -> Any:
     x = np.uint32(x ^ (x >> np.uint32(16)))
     x = np.uint32(x * np.uint32(_MUL_A))
     return np.uint32(x ^ (x >> np.uint32(15)))
+
+
+@njit(cache=True)
+def uniforms(key: Any, first: int, n: int) -> Any:
+    """Return numbers [first, first + n) of a stream as uniform floats in (0, 1), shape (n,)."""
+    out = np.empty(n, np.float64)
+    for i in range(n):
+        out[i] = (np.float64(draw(key, first + i) >> np.uint64(12)) + 0.5) * 2.0**-52
+    return out
