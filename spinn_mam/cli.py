@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import signal
 import sys
+import warnings
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from spinn_mam import __version__
-from spinn_mam.errors import AccuracyError, SpinnMamError, UsageError
+from spinn_mam.errors import AccuracyError, RunFailedError, SpinnMamError, UsageError
 
 app = typer.Typer(
     name="spinn-mam",
@@ -47,9 +50,35 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")
 Protocol = Annotated[str, typer.Option("--protocol", help="Accuracy protocol: senk26 or va18.")]
 
 
+#: A narrower terminal (columns) wraps the lines of tables, so that no number is cut off.
+NARROWEST = 80
+#: What the operating system says when it fails a run, not the user.
+SYSTEM_FAILED = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
+
+
+class Stopped(BaseException):
+    """A signal asks the program to stop; like Ctrl-C it is no error of anybody.
+
+    Parameters
+    ----------
+    signal_number : int
+    """
+
+    def __init__(self, signal_number: int) -> None:
+        self.signal_number = signal_number
+        super().__init__(signal.Signals(signal_number).name)
+
+
+class _Output(Console):
+    def on_broken_pipe(self) -> None:
+        raise Stopped(signal.SIGPIPE)
+
+
 def console() -> Console:
     """Make the console for results."""
-    return Console(highlight=False, soft_wrap=False)
+    out = _Output(highlight=False)
+    out.width = max(out.width, NARROWEST)
+    return out
 
 
 def _version(value: bool) -> None:
@@ -88,7 +117,10 @@ def run(
     protocol: Protocol = "senk26",
     reference: Annotated[str | None, typer.Option(help="Reference statistics (.json); default: those that ship, if there are any.")] = None,
 ) -> None:
-    """Run a model: network, mapping, simulation, comparison with NEST, energy, report."""
+    """Run a model, from its document to the report.
+
+    The stages are network, mapping, simulation, comparison with NEST and energy.
+    """
     from spinn_mam.flow.run import run_model
     from spinn_mam.flow.settings import RunSettings
 
@@ -136,7 +168,7 @@ def plan(
     k_scaling: KScaling = 1.0,
     as_json: AsJson = False,
 ) -> None:
-    """Map a model onto a machine and say what it takes, without running it."""
+    """Map a model onto a machine and say what it takes."""
     from spinn_mam.flow.run import plan_model
     from spinn_mam.flow.settings import RunSettings
 
@@ -198,17 +230,21 @@ def machines(as_json: AsJson = False) -> None:
 @app.command()
 def compare(
     run_folder: Annotated[Path, typer.Argument(help="Run folder, or a recording (.npz).", metavar="RUN")],
-    reference: Annotated[Path, typer.Argument(help="Reference statistics (.json), or another run folder of the same network.", metavar="REFERENCE")],
+    reference: Annotated[Path, typer.Argument(help="Reference statistics (.json).", metavar="REFERENCE")],
     protocol: Protocol = "senk26",
     as_json: AsJson = False,
 ) -> None:
     """Compare a run with a reference; exits with 6 if it fails."""
-    from spinn_mam.comparison import ReferenceStatistics, comparison_table
+    from spinn_mam.comparison import PROTOCOLS, ReferenceStatistics, comparison_table
     from spinn_mam.comparison import compare as compare_statistics
     from spinn_mam.flow.run import find_recording
+    from spinn_mam.flow.settings import one_of
 
-    statistics = ReferenceStatistics.load(reference)
-    comparison = compare_statistics(find_recording(run_folder), statistics, protocol)
+    one_of("--protocol", protocol, tuple(PROTOCOLS))
+    recording = find_recording(run_folder)
+    if not reference.is_file():
+        raise UsageError(f"REFERENCE {reference}: no such file; give reference statistics (.json), as python -m spinn_mam.nest_reference makes them")
+    comparison = compare_statistics(recording, ReferenceStatistics.load(reference), protocol)
     if as_json:
         typer.echo(json.dumps(comparison.to_metrics(), indent=1, allow_nan=False))
     else:
@@ -221,14 +257,14 @@ def compare(
 
 @app.command()
 def plot(
-    run_folder: Annotated[Path, typer.Argument(help="Run folder.", metavar="RUN")],
-    out: Annotated[Path | None, typer.Option("--out", help="Folder for the pictures; default RUN/figures.")] = None,
+    run_folder: Annotated[Path, typer.Argument(help="Run folder, or a recording (.npz).", metavar="RUN")],
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for the pictures; default figures, in the run folder.")] = None,
 ) -> None:
     """Draw a run's figures as PNG."""
     from spinn_mam.flow.run import plot_run
 
-    for path in plot_run(run_folder, out or run_folder / "figures"):
-        console().print(str(path), markup=False)
+    for path in plot_run(run_folder, out or (run_folder if run_folder.is_dir() else run_folder.parent) / "figures"):
+        typer.echo(str(path))
 
 
 @app.command()
@@ -241,28 +277,55 @@ def cite(run_folder: Annotated[Path, typer.Argument(help="Run folder.", metavar=
 
 def main() -> None:
     """Run the command line; a user's mistake is one message and an exit code, never a traceback."""
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # of libraries: nothing a user can act on; python -W shows them
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # nohup stays in force
+            signal.signal(number, _stop)
     errors = Console(stderr=True, highlight=False)
     sys.exit(_guarded(lambda: app(standalone_mode=False), errors))
 
 
+def _stop(signal_number: int, frame: object) -> None:
+    del frame
+    raise Stopped(signal_number)
+
+
 def _guarded(command: Callable[[], Any], errors: Console) -> int:
-    """Run a command and turn what it raises into an exit code."""
+    """Run a command and turn what it raises into an exit code; a bug goes through, with its traceback."""
+
+    def say(text: str, style: str = "red") -> None:
+        errors.print(text, style=style, markup=False, soft_wrap=True)
+
     try:
         result = command()
+        sys.stdout.flush()
     except SpinnMamError as error:
-        errors.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+        say(f"error: {error}")
         return error.exit_code
-    except (KeyboardInterrupt, typer.Abort):
-        errors.print("interrupted: finished stages are kept; the same command with the same --out goes on from there", style="yellow", markup=False)
-        return 130
+    except (Stopped, KeyboardInterrupt, typer.Abort) as error:
+        if isinstance(error, Stopped) and error.signal_number == signal.SIGPIPE:  # whoever read the output, such as 'head', has had enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains when it flushes at its end
+            return 128 + signal.SIGPIPE
+        say("interrupted: nothing that was finished is lost; to go on, give the same command with the run folder as --out", "yellow")
+        return 128 + (error.signal_number if isinstance(error, Stopped) else signal.SIGINT)
+    except MemoryError as error:
+        say(f"error: not enough memory ({error}): finished stages are kept; use --n-scaling or --k-scaling, or a computer with more")
+        return RunFailedError.exit_code
     except OSError as error:
-        errors.print(f"error: {error.strerror or error}: {error.filename or ''}", style="red", markup=False, soft_wrap=True)
-        return UsageError.exit_code
+        where = f": {error.filename}" if error.filename else ""
+        say(f"error: {error.strerror or error}{where}")
+        return RunFailedError.exit_code if error.errno in SYSTEM_FAILED else UsageError.exit_code
     except Exception as error:
-        if hasattr(error, "exit_code") and hasattr(error, "format_message"):  # click's own usage errors
-            errors.print(f"error: {error.format_message()}", style="red", markup=False, soft_wrap=True)
-            return UsageError.exit_code
-        raise
+        if not hasattr(error, "exit_code") or not hasattr(error, "format_message"):
+            raise
+        context = getattr(error, "ctx", None)  # a usage error of the command line's own parser
+        if not context or type(error).__name__ == "NoArgsIsHelpError":
+            errors.print(error.format_message(), markup=False, soft_wrap=True)
+        else:
+            say(f"error: {error.format_message()} ({context.command_path} --help lists what there is)")
+        return UsageError.exit_code
     return result if isinstance(result, int) else 0
 
 

@@ -2,7 +2,8 @@
 
 A stage writes into ``NN-name.part`` and the folder gets its name only when everything is in it, with a ``stage.json``
 that holds the digest of what it was made from and of each file. So a run that was killed resumes at the first stage
-that is not there, and a file that was changed afterwards is noticed.
+that is not there, and a file that was changed afterwards is noticed. ``stage.json`` comes last: a ``.part`` folder that
+has one is whole, and only waits for its name.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from spinn_mam import __version__
-from spinn_mam.errors import DocumentError, UsageError
+from spinn_mam.errors import DocumentError, RunFailedError, UsageError
 from spinn_mam.flow.progress import Reporter
 
 FORMAT = "spinn_mam.stage/1"
+MISSING = "not there yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,10 @@ class Stage:
         ``make(folder, results, report)`` writes the result into a folder and returns it; ``report(phase, done, total)`` shows progress.
     load : callable
         ``load(folder)`` reads the result back.
+    number : int, optional
+        Of its folder; by default its place among the stages.
+    check : callable, optional
+        ``check()`` raises what can be told before the stage is run, writes nothing, and returns a line for the user.
     """
 
     name: str
@@ -45,6 +51,8 @@ class Stage:
     parameters: Mapping[str, Any]
     make: Callable[[Path, Results, Callable[[str, float, float], None]], Any]
     load: Callable[[Path], Any]
+    number: int = 0
+    check: Callable[[], str] | None = None
 
 
 @dataclass(slots=True)
@@ -115,23 +123,26 @@ def plan(stages: Sequence[Stage], folder: Path, first: str | None, last: str | N
     for flag, name in (("--from", first), ("--to", last)):
         if name is not None and name not in names:
             raise UsageError(f"{flag} {name}: no such stage; the stages are {', '.join(names)}")
+    if first is not None and last is not None and names.index(first) > names.index(last):
+        raise UsageError(f"--from {first} comes after --to {last}: the stages are {', '.join(names)}")
     wanted = digests(stages)
     plans: list[StagePlan] = []
     redone: set[str] = set()
     again = False
     for number, stage in enumerate(stages, 1):
+        number = stage.number or number
         again = again or stage.name == first
         path = folder / f"{number:02d}-{stage.name}"
-        record = None if again else read_record(path)
+        record = None if again else _unnamed(path) or read_record(path)
         action, reason = "run", ""
         if again:
             reason = f"asked for with --from {first}"
         elif record is None:
-            reason = "not there yet"
+            reason = MISSING
         elif redone & set(stage.needs):
-            reason = f"'{sorted(redone & set(stage.needs))[0]}' is made anew"
+            reason = f"'{next(n for n in stage.needs if n in redone)}' is made anew"
         elif record["digest"] != wanted[stage.name]:
-            reason = "its inputs have changed"
+            reason = _change(record["parameters"], stage.parameters)
         else:
             action, reason = "skip", "unchanged"
         if action == "run":
@@ -146,19 +157,27 @@ def execute(stages: Sequence[Stage], folder: Path, reporter: Reporter, first: st
     """Run the stages that need it and return all results.
 
     A stage that fails or is interrupted leaves nothing behind; the stages before it stay.
+
+    Raises
+    ------
+    RunFailedError
+        If the operating system fails a stage, such as with a full disk.
     """
     plans = plan(stages, folder, first, last)
     folder.mkdir(parents=True, exist_ok=True)
-    for left in folder.glob("[0-9][0-9]-*.part"):
-        shutil.rmtree(left)
     wanted = digests(stages)
     results = Results()
-    for step, stage in zip(plans, stages, strict=False):
+    for step in plans:
+        path = folder / f"{step.number:02d}-{step.name}"
+        if _unnamed(path):
+            _name(path)
+        shutil.rmtree(_part(path), ignore_errors=True)
+    for i, (step, stage) in enumerate(zip(plans, stages, strict=False), 1):
         path = folder / f"{step.number:02d}-{stage.name}"
         if step.action == "skip":
-            reporter.skipped(step.number, len(plans), stage.name)
+            reporter.skipped(i, len(plans), stage.name)
         else:
-            reporter.started(step.number, len(plans), stage.name)
+            reporter.started(i, len(plans), stage.name, "" if step.reason == MISSING else step.reason)
             _run(stage, path, wanted[stage.name], results, reporter)
         results.folders[stage.name] = path
         results.loaders[stage.name] = stage.load
@@ -166,31 +185,71 @@ def execute(stages: Sequence[Stage], folder: Path, reporter: Reporter, first: st
 
 
 def _run(stage: Stage, path: Path, digest: str, results: Results, reporter: Reporter) -> None:
-    part = path.with_name(path.name + ".part")
-    part.mkdir()
+    part = _part(path)
     started = time.perf_counter()
     try:
+        part.mkdir()
         result = stage.make(part, results, reporter.progress)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
+        wall_time_s = time.perf_counter() - started
+        record = {
+            "format": FORMAT,
+            "name": stage.name,
+            "digest": digest,
+            "parameters": dict(stage.parameters),
+            "needs": list(stage.needs),
+            "wall_time_s": wall_time_s,
+            "files": {str(f.relative_to(part)): file_digest(f) for f in sorted(part.rglob("*")) if f.is_file()},
+        }
+        written = part / "stage.json.part"
+        written.write_text(json.dumps(record, indent=1), encoding="utf-8")
+        written.replace(part / "stage.json")
+        _name(path)
+    except BaseException as error:
+        if not _unnamed(path):
+            shutil.rmtree(part, ignore_errors=True)
         reporter.stopped(stage.name)
+        if isinstance(error, OSError):
+            where = f" ({error.filename})" if error.filename else ""
+            raise RunFailedError(
+                f"stage {stage.name}: {error.strerror or error}{where}: the finished stages in {path.parent} are kept; "
+                "put it right and give the same command again"
+            ) from error
         raise
-    wall_time_s = time.perf_counter() - started
-    record = {
-        "format": FORMAT,
-        "name": stage.name,
-        "digest": digest,
-        "parameters": dict(stage.parameters),
-        "needs": list(stage.needs),
-        "wall_time_s": wall_time_s,
-        "files": {str(f.relative_to(part)): file_digest(f) for f in sorted(part.rglob("*")) if f.is_file()},
-    }
-    (part / "stage.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
-    if path.exists():
-        shutil.rmtree(path)
-    part.rename(path)
     results.keep(stage.name, result)
     reporter.finished(stage.name, wall_time_s)
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(path.name + ".part")
+
+
+def _unnamed(path: Path) -> dict[str, Any] | None:
+    """Return the record of a stage that was finished but did not get its name, if there is one."""
+    try:
+        return read_record(_part(path)) if (_part(path) / "stage.json").is_file() else None
+    except DocumentError:
+        return None
+
+
+def _name(path: Path) -> None:
+    """Give a finished stage its name, in place of what is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+    _part(path).rename(path)
+
+
+def _change(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """Say which parameters of a stage changed."""
+    new = json.loads(json.dumps(dict(new)))
+    changed = []
+    for key in sorted({*old, *new}):
+        before, after = old.get(key), new.get(key)
+        if before != after:
+            short = all(isinstance(v, int | float | None) or (isinstance(v, str) and len(v) < 16) for v in (before, after))
+            changed.append(f"{key} {before} -> {after}" if short else key)
+    return f"its inputs have changed: {', '.join(changed)}" if changed else "its inputs have changed"
 
 
 def read_record(path: Path) -> dict[str, Any] | None:
@@ -210,17 +269,25 @@ def read_record(path: Path) -> dict[str, Any] | None:
         return None
     mend = f"delete {path} to make it anew, or use --from {path.name[3:]}"
     try:
-        record: dict[str, Any] = json.loads((path / "stage.json").read_text(encoding="utf-8"))
-        files = record["files"]
-        if record["format"] != FORMAT:
-            raise DocumentError(str(path / "stage.json"), "format", f"expected '{FORMAT}', found {record['format']!r}; {mend}")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        record = json.loads((path / "stage.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise DocumentError(str(path / "stage.json"), "", f"damaged ({error}): {mend}") from None
-    for name, digest in files.items():
+    if not isinstance(record, dict):
+        raise DocumentError(str(path / "stage.json"), "", f"damaged (no record): {mend}")
+    if record.get("format") != FORMAT:
+        raise DocumentError(str(path / "stage.json"), "format", f"expected '{FORMAT}', found {record.get('format')!r}; {mend}")
+    for key, kind in (("digest", str), ("parameters", dict), ("wall_time_s", int | float), ("files", dict)):
+        if not isinstance(record.get(key), kind):
+            raise DocumentError(str(path / "stage.json"), key, f"damaged (missing or of the wrong kind): {mend}")
+    for name, digest in record["files"].items():
         file = path / name
         if not file.is_file():
             raise DocumentError(str(file), "", f"is missing from the run folder: {mend}")
-        if file_digest(file) != digest:
+        try:
+            same = file_digest(file) == digest
+        except OSError as error:
+            raise DocumentError(str(file), "", f"cannot be read ({error.strerror}): {mend}") from None
+        if not same:
             raise DocumentError(str(file), "", f"has changed since the run wrote it: {mend}")
     return record
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 
 from rich.console import Console
@@ -9,6 +10,8 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 #: Without a terminal, a long stage says where it is this often (s).
 LINE_EVERY_S = 15.0
+#: A narrower terminal (columns) gets lines and no bar.
+NARROWEST = 80
 
 
 class Reporter:
@@ -26,11 +29,13 @@ class Reporter:
         self._head = ""
         self._said = 0.0
 
-    def started(self, number: int, total: int, name: str) -> None:
-        """Begin a stage."""
+    def started(self, number: int, total: int, name: str, reason: str = "") -> None:
+        """Begin a stage; ``reason`` says why it is made anew."""
         self._head = f"[{number}/{total}] {name}"
+        if reason:
+            self._line(f"{self._head}: made anew, {reason}", style="dim")
         self._said = time.monotonic()
-        if self.console.is_terminal:
+        if self.console.is_terminal and shutil.get_terminal_size().columns >= NARROWEST:
             columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
             self._bar = Progress(*columns, console=self.console, transient=True)
             self._bar.start()
@@ -42,16 +47,16 @@ class Reporter:
             self._bar.update(self._task, description=self._escaped(f": {phase}"), completed=done, total=total)
         elif time.monotonic() - self._said > LINE_EVERY_S and total:
             self._said = time.monotonic()
-            self.console.print(f"{self._head}: {phase} {100.0 * done / total:.0f} %", markup=False, highlight=False)
+            self._line(f"{self._head}: {phase} {100.0 * done / total:.0f} %")
 
     def finished(self, name: str, wall_time_s: float) -> None:
         """End a stage that was run."""
         self.stopped(name)
-        self.console.print(f"{self._head}: {wall_time_s:.1f} s", markup=False, highlight=False)
+        self._line(f"{self._head}: {wall_time_s:.1f} s")
 
     def skipped(self, number: int, total: int, name: str) -> None:
         """Show a stage that needs no work."""
-        self.console.print(f"[{number}/{total}] {name}: unchanged, skipped", markup=False, highlight=False, style="dim")
+        self._line(f"[{number}/{total}] {name}: unchanged, skipped", style="dim")
 
     def stopped(self, name: str) -> None:
         """Take the bar away, whatever happened to stage ``name``."""
@@ -59,6 +64,9 @@ class Reporter:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+    def _line(self, text: str, style: str | None = None) -> None:
+        self.console.print(text, markup=False, highlight=False, style=style, soft_wrap=True)
 
     def _escaped(self, tail: str) -> str:
         return (self._head + tail).replace("[", "\\[")

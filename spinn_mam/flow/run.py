@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ from spinn_mam.comparison import Comparison, comparison_table
 from spinn_mam.errors import AccuracyError, DocumentError, UsageError
 from spinn_mam.flow import engine
 from spinn_mam.flow.engine import Results
+from spinn_mam.flow.folder import check_folder, held
 from spinn_mam.flow.progress import Reporter
 from spinn_mam.flow.settings import RunSettings
-from spinn_mam.flow.stages import build_stages, write_json
+from spinn_mam.flow.stages import STAGES, build_stages, stage_folder, write_json
 from spinn_mam.models import NetworkModel
 from spinn_mam.network.spec import NetworkSpec
 from spinn_mam.provenance import manifest
@@ -46,46 +48,75 @@ def run_model(
     """
     model, spec = settings.load()
     stages = build_stages(settings, model, spec)
+    check_folder(folder, STAGES)
+    _say(console, f"{model.content.title}: {int(spec.sizes.sum()):,} neurons, {spec.n_synapses:,} synapses, {spec.drive} drive")
+    _say(console, f"run folder: {folder}", "dim")
     if dry_run:
-        for step in engine.plan(stages, folder, first, last):
-            console.print(f"{step.number:02d} {step.name}: {step.action} ({step.reason})", markup=False)
+        for step, stage in zip(engine.plan(stages, folder, first, last), stages, strict=False):
+            found = stage.check() if stage.check is not None and step.action == "run" else ""
+            _say(console, f"{step.number:02d} {step.name}: {step.action} ({step.reason}){found and ': '}{found}")
+        _say(console, "dry run: nothing was written")
         return
-    console.print(f"{model.content.title}: {int(spec.sizes.sum()):,} neurons, {spec.n_synapses:,} synapses, {spec.drive} drive", markup=False)
-    console.print(f"run folder: {folder}", markup=False, style="dim")
-    results = engine.execute(stages, folder, Reporter(console), first, last)
-    if results.get("simulation") is None:
-        return
+    with held(folder):
+        results = engine.execute(stages, folder, Reporter(console), first, last)
+        if "simulation" not in results.folders:
+            _say(console, f"stopped after {list(results.folders)[-1]}: without --to the same command goes on from there")
+            return
+        _clear(folder, [stage.name for stage in stages], console)
+        _finish(settings, model, spec, results, folder, console, command)
+
+
+def _finish(
+    settings: RunSettings, model: NetworkModel, spec: NetworkSpec, results: Results, folder: Path, console: Console, command: Sequence[str]
+) -> None:
+    """Write metrics, manifest and report of a run, and show its results."""
     result = _result(settings, model, spec, results)
     metrics = _metrics(result, settings)
     write_json(folder / "metrics.json", metrics)
-    record = _manifest(result, command, folder)
+    record = _manifest(result, command, results)
     write_json(folder / "manifest.json", record)
     write_report(folder / "report.html", report_content(result, record))
     console.print(tables.rates_table(result.recording, spec, result.comparison))
     if isinstance(result.comparison, Comparison):
         console.print(comparison_table(result.comparison))
     elif result.comparison is not None:
-        console.print(f"no comparison: {result.comparison}", markup=False)
+        _say(console, f"no comparison: {result.comparison}")
     for line in tables.summary_lines(metrics):
-        console.print(line, markup=False)
-    console.print(f"report: {folder / 'report.html'}", markup=False, style="bold")
+        _say(console, line)
+    _say(console, f"report: {folder / 'report.html'}", "bold")
     if isinstance(result.comparison, Comparison) and result.comparison.verdict == "fail":
         raise AccuracyError(f"the run does not agree with its reference ({result.comparison.protocol}); see {folder / 'report.html'}")
+
+
+def _say(console: Console, line: str, style: str | None = None) -> None:
+    """Print a line that a terminal may wrap and a file gets whole."""
+    console.print(line, markup=False, style=style, soft_wrap=True)
+
+
+def _clear(folder: Path, stages: Sequence[str], console: Console) -> None:
+    """Remove stages that an earlier run with another backend left and this one does not have: nothing here belongs to them any more."""
+    for name in STAGES:
+        old = stage_folder(folder, name)
+        if name not in stages and old.is_dir():
+            shutil.rmtree(old)
+            _say(console, f"{old.name}: removed, it is of an earlier run with another backend", "dim")
 
 
 def plan_model(settings: RunSettings, folder: Path, console: Console, *, as_json: bool) -> None:
     """Map a model and print what it takes."""
     model, spec = settings.load()
     quiet = Console(stderr=True, highlight=False) if as_json else console
-    results = engine.execute(build_stages(settings, model, spec), folder, Reporter(quiet), last="mapping")
-    deployment = results["mapping"]
-    mapping_picture(deployment, spec).savefig(folder / "machine.png", dpi=150)
+    check_folder(folder, STAGES)
+    with held(folder):
+        results = engine.execute(build_stages(settings, model, spec), folder, Reporter(quiet), last="mapping")
+        deployment = results["mapping"]
+        mapping_picture(deployment, spec).savefig(folder / "machine.png", dpi=150)
     if as_json:
         console.print_json(json.dumps({"mapping": dict(deployment.metrics)}))
         return
     console.print(tables.mapping_table(deployment))
-    console.print(f"picture: {folder / 'machine.png'}", markup=False)
-    console.print(f"PACMAN's JSON: {results.folders['mapping'] / 'pacman'}", markup=False)
+    _say(console, f"picture: {folder / 'machine.png'}")
+    _say(console, f"PACMAN's JSON: {results.folders['mapping'] / 'pacman'}")
 
 
 def find_recording(path: Path) -> Recording:
@@ -95,19 +126,26 @@ def find_recording(path: Path) -> Recording:
     ------
     UsageError
         If there is none.
+    DocumentError
+        If it is damaged.
     """
     if path.is_file():
         return Recording.load(path)
-    found = sorted(path.glob("[0-9][0-9]-simulation/recording.npz"))
-    if not found:
+    if not path.exists():
+        raise UsageError(f"there is no {path}: give a run folder, as 'spinn-mam run' named it")
+    stage = stage_folder(path, "simulation")
+    if engine.read_record(stage) is None:
         raise UsageError(f"{path} is no run folder with a finished simulation: give the folder that 'spinn-mam run' named")
-    return Recording.load(found[0])
+    return Recording.load(stage / "recording.npz")
 
 
 def plot_run(run: Path, out: Path) -> list[Path]:
     """Draw the figures of a run folder."""
     recording = find_recording(run)
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--out {out}: cannot be made ({error.strerror}); name another folder") from None
     paths = []
     for name, figure in run_figures(recording).items():
         paths.append(out / f"{name}.png")
@@ -124,11 +162,15 @@ def cite_run(run: Path) -> str:
         If the manifest is missing or damaged.
     """
     path = run / "manifest.json"
+    if not path.is_file():
+        raise UsageError(f"{run} is no run folder with a finished run: it has no manifest.json")
     try:
         sources = json.loads(path.read_text(encoding="utf-8"))["sources"]
-    except (OSError, ValueError, KeyError) as error:
-        raise DocumentError(str(path), "", f"no readable manifest ({error}); run the model again with --out {run}") from None
-    entries = [tables.bibtex(key, source["citation"], source["doi"]) for key, source in sources.items()]
+        entries = [tables.bibtex(key, source["citation"], source["doi"]) for key, source in sources.items()]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DocumentError(
+            str(path), "", f"no readable manifest ({error!r}); give the run's command with --out {run} again, finished stages are kept"
+        ) from None
     return "\n\n".join(entries)
 
 
@@ -172,12 +214,13 @@ def _metrics(result: RunResult, settings: RunSettings) -> dict[str, Any]:
     return metrics
 
 
-def _manifest(result: RunResult, command: Sequence[str], folder: Path) -> dict[str, Any]:
-    stages = {path.name[3:]: engine.read_record(path) or {} for path in sorted(folder.glob("[0-9][0-9]-*")) if path.is_dir()}
+def _manifest(result: RunResult, command: Sequence[str], results: Results) -> dict[str, Any]:
+    records = {name: engine.read_record(path) or {} for name, path in results.folders.items()}
+    digests = {f"stage {name}": str(record.get("digest", "")) for name, record in records.items()}
     return manifest(
         command=command,
         seeds={"network": result.settings["seed"], "run": result.settings["seed"]},
-        digests={"network": result.spec.digest()} | {f"stage {name}": str(record.get("digest", "")) for name, record in stages.items()},
+        digests={"network": result.spec.digest()} | digests,
         wall_times_s=result.stage_times_s,
         packages=("nest-simulator",) if result.backend == "nest" else (),
         extra={

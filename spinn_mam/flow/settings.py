@@ -18,6 +18,8 @@ LAYOUTS = ("combined",)
 DRIVES = ("poisson", "dc")
 #: Above this many synapses NEST draws its own from the same law.
 LAW_ABOVE = 10_000_000
+#: Time steps are counted in 32 bits.
+MAX_STEPS = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,19 +88,25 @@ class RunSettings:
             one_of("--drive", self.drive, DRIVES)
         if self.connectivity is not None:
             one_of("--connectivity", self.connectivity, ("shared", "law") if self.backend == "nest" else ("shared",))
-        in_range("--t-sim", self.t_sim, 0.0, math.inf, "ms, above 0", open_low=True)
-        in_range("--warm-up", self.warm_up, 0.0, math.inf, "ms, at least 0")
-        in_range("--threads", self.threads, 1, 1024, "at least 1")
+        in_range("--t-sim", self.t_sim, 0.0, math.inf, "above 0 (ms)", open_low=True)
+        in_range("--warm-up", self.warm_up, 0.0, math.inf, "at least 0 (ms)")
+        in_range("--threads", self.threads, 1, 1024, "1 to 1024")
         in_range("--seed", self.seed, 0, 2**63 - 1, "0 to 2^63 - 1")
         in_range("--time-scale-factor", self.time_scale_factor, 0.0, math.inf, "above 0", open_low=True)
         if self.neurons_per_core is not None:
             in_range("--neurons-per-core", self.neurons_per_core, 1, 256, "1 to 256")
+        for flag, scale in (("--n-scaling", self.n_scaling), ("--k-scaling", self.k_scaling)):
+            in_range(flag, scale, 0.0, 1.0, "above 0 and at most 1", open_low=True)
         model = load_model(self.model, self.settings, {} if self.drive is None else {"drive": self.drive})
         spec = model.network(self.n_scaling, self.k_scaling)
         for flag, value in (("--t-sim", self.t_sim), ("--warm-up", self.warm_up)):
             steps = value / spec.dt
             if abs(steps - round(steps)) > 1e-6:
-                raise UsageError(f"{flag} {value:g} ms is not a whole number of time steps of {spec.dt:g} ms")
+                near = round(steps) or 1
+                raise UsageError(f"{flag} {value:g} ms is not a whole number of time steps of {spec.dt:g} ms: use {near * spec.dt:.10g}")
+        steps = (self.t_sim + self.warm_up) / spec.dt
+        if steps > MAX_STEPS:
+            raise UsageError(f"--t-sim and --warm-up: {steps:.3g} time steps of {spec.dt:g} ms, at most {MAX_STEPS:.3g} are possible: simulate less")
         return model, spec
 
     def degree(self, spec: NetworkSpec) -> str:

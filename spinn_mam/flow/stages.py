@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -16,11 +17,12 @@ from spinn_mam.energy.constants import load_power_constants
 from spinn_mam.energy.model import EnergyEstimate, MappingFacts, run_phase_energy
 from spinn_mam.errors import DoesNotFitError, UsageError
 from spinn_mam.fixed_point.ring_buffer import ring_buffer_shifts
-from spinn_mam.flow.engine import Results, Stage
+from spinn_mam.flow.engine import Results, Stage, file_digest
 from spinn_mam.flow.settings import RunSettings
 from spinn_mam.machine.board_config import load_board_config
 from spinn_mam.models import NetworkModel
 from spinn_mam.nest_reference.library import find_reference
+from spinn_mam.nest_reference.simulation import import_nest
 from spinn_mam.network.spec import NetworkSpec
 from spinn_mam.partitioning.check import check
 from spinn_mam.partitioning.export import write_pacman_json
@@ -28,6 +30,8 @@ from spinn_mam.partitioning.pipeline import map_network
 from spinn_mam.recording import Recording
 
 Report = Callable[[str, float, float], None]
+#: All stages that a run can have; a stage's folder has its number here, whatever stages the run has.
+STAGES = ("network", "mapping", "simulation", "comparison", "energy")
 
 
 def build_stages(settings: RunSettings, model: NetworkModel, spec: NetworkSpec) -> list[Stage]:
@@ -47,6 +51,8 @@ def build_stages(settings: RunSettings, model: NetworkModel, spec: NetworkSpec) 
     """
     network = Network.from_seed(spec, settings.seed)
     reference, reference_id, absent = _reference(settings, spec)
+    if settings.reference is not None and reference is not None:
+        _check_reference(settings, spec, reference)
     on_machine = settings.backend != "nest"
     stages = [_network_stage(settings, model, network)]
     if on_machine:
@@ -55,7 +61,12 @@ def build_stages(settings: RunSettings, model: NetworkModel, spec: NetworkSpec) 
     stages.append(_comparison_stage(settings, reference, reference_id, absent))
     if on_machine:
         stages.append(_energy_stage(settings))
-    return stages
+    return [dataclasses.replace(stage, number=STAGES.index(stage.name) + 1) for stage in stages]
+
+
+def stage_folder(run: Path, name: str) -> Path:
+    """Return the folder of a stage in a run folder; it need not exist."""
+    return run / f"{STAGES.index(name) + 1:02d}-{name}"
 
 
 def make_backend(name: str) -> Backend:
@@ -98,8 +109,7 @@ def _network_stage(settings: RunSettings, model: NetworkModel, network: Network)
 def _mapping_stage(settings: RunSettings, spec: NetworkSpec) -> Stage:
     machine = load_board_config(settings.board_config)
 
-    def make(folder: Path, results: Results, report: Report) -> Deployment:
-        del results
+    def compute(report: Report) -> Deployment:
         deployment = map_network(
             spec,
             machine,
@@ -113,12 +123,21 @@ def _mapping_stage(settings: RunSettings, spec: NetworkSpec) -> Stage:
         violations = check(deployment, spec)
         if violations:
             raise DoesNotFitError("mapping", violations)
+        return deployment
+
+    def make(folder: Path, results: Results, report: Report) -> Deployment:
+        del results
+        deployment = compute(report)
         deployment.save(folder)
         write_pacman_json(deployment, spec, folder / "pacman")
         return deployment
 
+    def check_fit() -> str:
+        m = compute(lambda phase, done, total: None).metrics
+        return f"fits: {m['cores']:,} cores on {m['chips']} chips of {machine.name}"
+
     parameters = settings.parameters("layout", "neurons_per_core", "time_scale_factor", "seed") | {"machine": machine.digest()}
-    return Stage("mapping", ("network",), parameters, make, Deployment.load)
+    return Stage("mapping", ("network",), parameters, make, Deployment.load, check=check_fit)
 
 
 def _simulation_stage(settings: RunSettings, network: Network, on_machine: bool) -> Stage:
@@ -126,11 +145,17 @@ def _simulation_stage(settings: RunSettings, network: Network, on_machine: bool)
     degree = settings.degree(network.spec)
     config = RunConfig(settings.t_sim, settings.warm_up, settings.seed, settings.threads, degree)  # type: ignore[arg-type]
 
-    def make(folder: Path, results: Results, report: Report) -> Recording:
-        deployment = results["mapping"] if on_machine else None
+    def check_backend(deployment: Deployment | None = None) -> str:
         violations = backend.check(network, config, deployment)
         if violations:
             raise DoesNotFitError(f"{settings.backend} backend", violations)
+        if settings.backend == "nest":
+            import_nest()
+        return ""
+
+    def make(folder: Path, results: Results, report: Report) -> Recording:
+        deployment = results["mapping"] if on_machine else None
+        check_backend(deployment)
         recording = backend.start(network, config, deployment, report).result()
         recording.save(folder / "recording.npz")
         return recording
@@ -139,7 +164,7 @@ def _simulation_stage(settings: RunSettings, network: Network, on_machine: bool)
     if not backend.capabilities.bit_exact:
         parameters |= settings.parameters("threads")  # NEST's random streams depend on them
     needs = ("network", "mapping") if on_machine else ("network",)
-    return Stage("simulation", needs, parameters, make, lambda folder: Recording.load(folder / "recording.npz"))
+    return Stage("simulation", needs, parameters, make, lambda folder: Recording.load(folder / "recording.npz"), check=check_backend)
 
 
 def _comparison_stage(settings: RunSettings, reference: ReferenceStatistics | None, reference_id: str, absent: str) -> Stage:
@@ -162,7 +187,7 @@ def _comparison_stage(settings: RunSettings, reference: ReferenceStatistics | No
         return comparison
 
     def load(folder: Path) -> Comparison | str:
-        return compute(Recording.load(next(folder.parent.glob("[0-9][0-9]-simulation")) / "recording.npz"))
+        return compute(Recording.load(stage_folder(folder.parent, "simulation") / "recording.npz"))
 
     parameters = {"protocol": settings.protocol, "reference": reference_id}
     return Stage("comparison", ("simulation",), parameters, make, load)
@@ -186,17 +211,17 @@ def _energy_stage(settings: RunSettings) -> Stage:
         return energy
 
     def load(folder: Path) -> EnergyEstimate | None:
-        run = folder.parent
-        recording = Recording.load(next(run.glob("[0-9][0-9]-simulation")) / "recording.npz")
-        return compute(recording, Deployment.load(next(run.glob("[0-9][0-9]-mapping"))))
+        recording = Recording.load(stage_folder(folder.parent, "simulation") / "recording.npz")
+        return compute(recording, Deployment.load(stage_folder(folder.parent, "mapping")))
 
     return Stage("energy", ("mapping", "simulation"), {"constants": repr(constants)}, make, load)
 
 
 def _reference(settings: RunSettings, spec: NetworkSpec) -> tuple[ReferenceStatistics | None, str, str]:
     if settings.reference is not None:
-        reference = ReferenceStatistics.load(Path(settings.reference))
-        return reference, f"{settings.reference} {reference.seeds} {reference.windows_ms}", ""
+        given = Path(settings.reference).with_suffix(".json")
+        reference = ReferenceStatistics.load(given)
+        return reference, file_digest(given), ""
     path = find_reference(spec)
     if path is None:
         why = (
@@ -208,6 +233,24 @@ def _reference(settings: RunSettings, spec: NetworkSpec) -> tuple[ReferenceStati
     return reference, f"{path.name} {json.dumps(reference.provenance, sort_keys=True)}", ""
 
 
+def _check_reference(settings: RunSettings, spec: NetworkSpec, reference: ReferenceStatistics) -> None:
+    """Refuse, before anything is run, a reference that the user gave and that the run cannot be compared with."""
+    sizes = {population.name: population.size for population in spec.populations}
+    for name, size in zip(reference.names, reference.sizes, strict=True):
+        if sizes.get(name) != size:
+            there = f"{sizes[name]}" if name in sizes else "no such population"
+            raise UsageError(
+                f"--reference {settings.reference}: it has {size} neurons in {name}, this network has {there}: "
+                "give a reference of the same model and scale, or none"
+            )
+    try:
+        reference.window_for(settings.t_sim)
+    except UsageError as error:
+        raise UsageError(f"--reference {settings.reference}: {error} (--t-sim)") from None
+
+
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write JSON for people and programs."""
-    path.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    """Write JSON for people and programs, whole or not at all."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    part.replace(path)

@@ -112,7 +112,7 @@ def test_the_plan_says_why(tmp_path: Path, reporter: Reporter) -> None:
     plan = engine.plan(chain([], factor=5), tmp_path, None, None)
     assert [(p.name, p.action, p.reason) for p in plan] == [
         ("a", "skip", "unchanged"),
-        ("b", "run", "its inputs have changed"),
+        ("b", "run", "its inputs have changed: factor 2 -> 5"),
         ("c", "skip", "unchanged"),
         ("d", "run", "'b' is made anew"),
     ]
