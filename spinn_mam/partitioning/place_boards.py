@@ -3,9 +3,9 @@
 Problem: give each slice a chip and a core; slices of a group share a chip; cores and SDRAM of a chip are limited.
 In an all-to-all network every spike visits every used chip, so a spike crosses at least (used chips - 1) links and what counts is to
 use few chips that touch each other; in a network of areas, slices that follow each other should also be near.
-Method: chips in one order: boards each next to one already taken (Manhattan-like growth over the board's Ethernet chips' links), within
-a board by columns, up and down in turn. Groups are taken in order and put on the first chip of an open window that has room; a chip
-that is full leaves the window. Deterministic. Cost: O(groups x window).
+Method: chips in one order: next is always the board with the most links to the boards taken, and in it the chip with the most links to the
+chips taken, so that any beginning of the order is one round region. Groups are taken in order and put on the first chip of an open window
+that has room; a full chip leaves the window. Deterministic. Cost: O(chips x chips of a board + groups x window).
 """
 
 from __future__ import annotations

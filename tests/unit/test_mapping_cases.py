@@ -71,7 +71,7 @@ def test_late_delays_get_extensions() -> None:
     assert check(deployment, spec, every_key=True) == []
 
 
-def test_one_direction_of_the_network_is_enough_for_the_smallest_board() -> None:
+def test_a_tiny_network_fits_four_chips() -> None:
     spec = load_model("pd14").network(0.005, 0.01)
     deployment = mapped(spec, "spin3", 80)
     assert deployment.metrics["boards"] == 1
