@@ -8,13 +8,16 @@ import time
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numba
 import numpy as np
 import numpy.typing as npt
 from scipy import special
 
 from spinn_mam.backends.base import Capabilities, LocalRun, Network, Progress, RunConfig, RunHandle
+from spinn_mam.backends.emulator.build import build_synapses
 from spinn_mam.backends.emulator.drive import uniforms
 from spinn_mam.backends.emulator.layout import GLOBAL, HI, IS_SOURCE, LO, Layout, make_layout
+from spinn_mam.backends.emulator.loop import Loop
 from spinn_mam.deployment import Deployment
 from spinn_mam.errors import UsageError, Violation
 from spinn_mam.fixed_point.ring_buffer import ring_buffer_shifts
@@ -111,12 +114,6 @@ def simulate(
     n_warm, n_kept = round(warm_up / spec.dt), round(t_sim / spec.dt)
     if n_warm < 0 or n_kept <= 0 or threads < 1:
         raise UsageError(f"t_sim = {t_sim:g} ms, warm_up = {warm_up:g} ms and threads = {threads} must be positive, warm_up may be 0")
-    # Compiled code is loaded here: the threading library must not start before it is needed.
-    import numba
-
-    from spinn_mam.backends.emulator.build import build_synapses
-    from spinn_mam.backends.emulator.loop import Loop
-
     report = progress or (lambda phase, done, total: None)
     threads = min(threads, numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
     numba.set_num_threads(threads)

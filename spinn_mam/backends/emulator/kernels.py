@@ -27,12 +27,7 @@ Reference
 
 from __future__ import annotations
 
-import os
-from typing import Any
-
-# Threads that wait actively take the cores from each other as soon as another process is busy. The threading library
-# reads this when its first parallel loop starts.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit, prange
@@ -56,32 +51,64 @@ _LO, _HI, _GLOBAL, _LOCAL, _IS_SOURCE = L.LO, L.HI, L.GLOBAL, L.LOCAL, L.IS_SOUR
 _SLOT_MAX = 0xFFFF
 
 
+class Network(NamedTuple):
+    """What does not change during a run: arrays of the Layout and the SynapseStore, under their names there."""
+
+    part_bounds: Any
+    segment_bounds: Any
+    segments: Any
+    keys: Any
+    thresholds: Any
+    words: Any
+    row_start: Any
+    cumulative: Any
+    min_slots: int
+    max_slots: int
+
+
+class State(NamedTuple):
+    """What changes during a run.
+
+    Attributes
+    ----------
+    v, exc, inh, refract : ndarray of int32, shape (n_state,)
+        Potentials and currents (s16.15), refractory counters (steps).
+    sums : ndarray of int32, shape (2, n_state)
+        Ring-buffer sums; all zero between steps.
+    history : ndarray of int32, shape (depth, n_parts, 2, capacity)
+        Axons that spiked in each of the last ``depth`` steps, by emitting part and receptor.
+    n_history : ndarray of int32, shape (depth, n_parts, 2)
+        Their numbers.
+    recorded : ndarray of int32, shape (n_parts, capacity, 2)
+        Step and global index of each spike.
+    counters : ndarray of int64, shape (n_parts, N_COUNTERS)
+    """
+
+    v: Any
+    exc: Any
+    inh: Any
+    refract: Any
+    sums: Any
+    history: Any
+    n_history: Any
+    recorded: Any
+    counters: Any
+
+
 @njit(cache=True, nogil=True)
-def _deliver(
-    t: int,
-    receptor: int,
-    sums: Any,
-    words: Any,
-    row_start: Any,
-    cumulative: Any,
-    history: Any,
-    n_history: Any,
-    min_slots: int,
-    max_slots: int,
-    starts: Any,
-    ends: Any,
-    counters: Any,
-) -> None:
+def _deliver(t: int, part: int, receptor: int, net: Network, state: State, starts: Any, ends: Any) -> None:
     """Add all synapses of one receptor onto one part that are due in step t."""
-    depth, n_parts = n_history.shape[0], n_history.shape[1]
+    sums = state.sums[receptor, net.part_bounds[part] : net.part_bounds[part + 1]]
+    words, row_start, cumulative = net.words, net.row_start[part], net.cumulative[part]
+    depth, n_parts = state.n_history.shape[0], state.n_history.shape[1]
     m = 0
     events = 0
     sink = np.uint32(0)
-    for d in range(min_slots, min(max_slots, t) + 1):
+    for d in range(net.min_slots, min(net.max_slots, t) + 1):
         slot = (t - d) % depth
         for q in range(n_parts):
-            for k in range(n_history[slot, q, receptor]):
-                axon = history[slot, q, receptor, k]
+            for k in range(state.n_history[slot, q, receptor]):
+                axon = state.history[slot, q, receptor, k]
                 lo, hi = cumulative[axon, d - 1], cumulative[axon, d]
                 if hi > lo:
                     base = row_start[axon]
@@ -92,19 +119,23 @@ def _deliver(
                         for b in range(m):  # one load from each cache line: they do not wait for each other, so misses overlap
                             for j in range(starts[b], ends[b], LINE):
                                 sink ^= words[j]
-                        for b in range(m):
-                            events += ends[b] - starts[b]
-                            for j in range(starts[b], ends[b]):
-                                w = words[j]
-                                sums[w >> np.uint32(16)] += np.int32(w & np.uint32(0xFFFF))
+                        events += _add(m, starts, ends, words, sums)
                         m = 0
+    events += _add(m, starts, ends, words, sums)
+    state.counters[part, N_EVENTS] += events
+    state.counters[part, SINK] ^= np.int64(sink)
+
+
+@njit(cache=True, nogil=True)
+def _add(m: int, starts: Any, ends: Any, words: Any, sums: Any) -> int:
+    """Add the first m groups of synapses and count them."""
+    events = 0
     for b in range(m):
         events += ends[b] - starts[b]
         for j in range(starts[b], ends[b]):
             w = words[j]
             sums[w >> np.uint32(16)] += np.int32(w & np.uint32(0xFFFF))
-    counters[N_EVENTS] += events
-    counters[SINK] ^= np.int64(sink)
+    return events
 
 
 @njit(cache=True, nogil=True)
@@ -177,85 +208,53 @@ def _membrane(v: Any, refract: Any, total: Any, spiked: Any, r: int, exp_tc: int
 
 
 @njit(cache=True, nogil=True)
-def _emit(t: int, part: int, s: Any, i: int, history: Any, n_history: Any, recorded: Any, counters: Any) -> None:
+def _emit(t: int, part: int, s: Any, i: int, state: State) -> None:
     """Note a spike of neuron i of segment s."""
-    slot = t % n_history.shape[0]
+    slot = t % state.n_history.shape[0]
     for receptor in range(2):
         base = s[L.AXON_EXC + receptor]
         if base >= 0:
-            history[slot, part, receptor, n_history[slot, part, receptor]] = base + i
-            n_history[slot, part, receptor] += 1
-    n = counters[N_RECORDED]
-    recorded[n, 0] = t
-    recorded[n, 1] = s[_GLOBAL] + i
-    counters[N_RECORDED] = n + 1
-    counters[N_SPIKES] += 1
+            state.history[slot, part, receptor, state.n_history[slot, part, receptor]] = base + i
+            state.n_history[slot, part, receptor] += 1
+    n = state.counters[part, N_RECORDED]
+    state.recorded[part, n, 0] = t
+    state.recorded[part, n, 1] = s[_GLOBAL] + i
+    state.counters[part, N_RECORDED] = n + 1
+    state.counters[part, N_SPIKES] += 1
 
 
 @njit(cache=True, nogil=True)
-def _run_part(
-    part: int,
-    t_lo: int,
-    t_hi: int,
-    part_bounds: Any,
-    segment_bounds: Any,
-    segments: Any,
-    keys: Any,
-    thresholds: Any,
-    words: Any,
-    row_start: Any,
-    cumulative: Any,
-    min_slots: int,
-    max_slots: int,
-    v: Any,
-    exc: Any,
-    inh: Any,
-    refract: Any,
-    sums: Any,
-    history: Any,
-    n_history: Any,
-    recorded: Any,
-    counters: Any,
-) -> None:
+def _fire_sources(t: int, part: int, s: Any, table: Any, key: Any, state: State) -> None:
+    """Let the Poisson sources of a segment spike."""
+    key_low, key_high = np.uint32(key & np.uint64(0xFFFFFFFF)), np.uint32(key >> np.uint64(32))
+    for i in range(s[_HI]):
+        x = mix_index(key_low, key_high, np.uint32(s[_LOCAL] + i))
+        n = 0
+        while n < MAX_SOURCE_SPIKES and n < len(table) and x >= table[n]:
+            n += 1
+            _emit(t, part, s, i, state)
+
+
+@njit(cache=True, nogil=True)
+def _run_part(part: int, t_lo: int, t_hi: int, net: Network, state: State) -> None:
     """Run one part for steps [t_lo, t_hi)."""
     u = np.empty(BLOCK, np.uint32)
     total = np.empty(BLOCK, np.int32)
     spiked = np.empty(BLOCK, np.int32)
     starts = np.empty(BATCH, np.int64)
     ends = np.empty(BATCH, np.int64)
-    lo, hi = part_bounds[part], part_bounds[part + 1]
+    v, exc, inh, refract, sums = state.v, state.exc, state.inh, state.refract, state.sums
     for t in range(t_lo, t_hi):
-        slot = t % n_history.shape[0]
         for receptor in range(2):
-            n_history[slot, part, receptor] = 0
-            _deliver(
-                t,
-                receptor,
-                sums[receptor, lo:hi],
-                words,
-                row_start[part],
-                cumulative[part],
-                history,
-                n_history,
-                min_slots,
-                max_slots,
-                starts,
-                ends,
-                counters,
-            )
-        for k in range(segment_bounds[part], segment_bounds[part + 1]):
-            s = segments[k]
-            table = thresholds[k, : s[L.N_THRESHOLDS]]
-            key = draw(keys[k], t)
+            state.n_history[t % state.n_history.shape[0], part, receptor] = 0
+            _deliver(t, part, receptor, net, state, starts, ends)
+        for k in range(net.segment_bounds[part], net.segment_bounds[part + 1]):
+            s = net.segments[k]
+            table = net.thresholds[k, : s[L.N_THRESHOLDS]]
+            key = draw(net.keys[k], t)
             if s[_IS_SOURCE]:
                 if s[L.START] <= t < s[L.STOP]:
-                    key_low, key_high = np.uint32(key & np.uint64(0xFFFFFFFF)), np.uint32(key >> np.uint64(32))
-                    for i in range(s[_HI]):
-                        x = mix_index(key_low, key_high, np.uint32(s[_LOCAL] + i))
-                        n = 0
-                        while n < MAX_SOURCE_SPIKES and n < len(table) and x >= table[n]:
-                            n += 1
-                            _emit(t, part, s, i, history, n_history, recorded, counters)
+                    _fire_sources(t, part, s, table, key, state)
                 continue
             for a in range(s[_LO], s[_HI], BLOCK):
                 b = min(a + BLOCK, s[_HI])
@@ -263,8 +262,9 @@ def _run_part(
                 if len(table):
                     first = s[_LOCAL] + a - s[_LO]
                     _drive(sums[s[L.DRIVE_RECEPTOR], a:b], table, s[L.DRIVE_WEIGHT], key, first, u, total)
-                counters[N_SATURATED] += _receive(exc[a:b], sums[0, a:b], s[L.SHIFT_EXC], s[L.INIT_EXC])
-                counters[N_SATURATED] += _receive(inh[a:b], sums[1, a:b], s[L.SHIFT_INH], s[L.INIT_INH])
+                n_cut = _receive(exc[a:b], sums[0, a:b], s[L.SHIFT_EXC], s[L.INIT_EXC])
+                n_cut += _receive(inh[a:b], sums[1, a:b], s[L.SHIFT_INH], s[L.INIT_INH])
+                state.counters[part, N_SATURATED] += n_cut
                 _synapses(total[:m], exc[a:b], inh[a:b], s[L.I_OFFSET], s[L.DECAY_EXC], s[L.DECAY_INH])
                 n_spikes = _membrane(
                     v[a:b],
@@ -281,135 +281,22 @@ def _run_part(
                 if n_spikes > 0:
                     for i in range(m):
                         if spiked[i]:
-                            _emit(t, part, s, a + i - s[_LO], history, n_history, recorded, counters)
+                            _emit(t, part, s, a + i - s[_LO], state)
 
 
 @njit(cache=True, nogil=True)
-def advance_serial(
-    t: int,
-    n_steps: int,
-    window: int,
-    part_bounds: Any,
-    segment_bounds: Any,
-    segments: Any,
-    keys: Any,
-    thresholds: Any,
-    words: Any,
-    row_start: Any,
-    cumulative: Any,
-    min_slots: int,
-    max_slots: int,
-    v: Any,
-    exc: Any,
-    inh: Any,
-    refract: Any,
-    sums: Any,
-    history: Any,
-    n_history: Any,
-    recorded: Any,
-    counters: Any,
-) -> None:
-    """Run all parts for ``n_steps`` from step t, one after the other; arguments as :func:`advance_parallel`."""
-    for w in range(t, t + n_steps, window):
-        stop = min(w + window, t + n_steps)
-        for p in range(len(part_bounds) - 1):
-            _run_part(
-                p,
-                w,
-                stop,
-                part_bounds,
-                segment_bounds,
-                segments,
-                keys,
-                thresholds,
-                words,
-                row_start,
-                cumulative,
-                min_slots,
-                max_slots,
-                v,
-                exc,
-                inh,
-                refract,
-                sums,
-                history,
-                n_history,
-                recorded[p],
-                counters[p],
-            )
+def advance_serial(t: int, n_steps: int, net: Network, state: State) -> None:
+    """Run all parts for ``n_steps`` from step t, one after the other within windows of the shortest delay."""
+    for w in range(t, t + n_steps, net.min_slots):
+        for p in range(len(net.part_bounds) - 1):
+            _run_part(p, w, min(w + net.min_slots, t + n_steps), net, state)
 
 
 @njit(cache=True, parallel=True, nogil=True)
-def advance_parallel(
-    t: int,
-    n_steps: int,
-    window: int,
-    part_bounds: Any,
-    segment_bounds: Any,
-    segments: Any,
-    keys: Any,
-    thresholds: Any,
-    words: Any,
-    row_start: Any,
-    cumulative: Any,
-    min_slots: int,
-    max_slots: int,
-    v: Any,
-    exc: Any,
-    inh: Any,
-    refract: Any,
-    sums: Any,
-    history: Any,
-    n_history: Any,
-    recorded: Any,
-    counters: Any,
-) -> None:
-    """Run all parts for ``n_steps`` from step t, in parallel within windows of ``window`` steps.
-
-    Parameters
-    ----------
-    t, n_steps, window : int
-    part_bounds, segment_bounds, segments, keys, thresholds : ndarray
-        Of the Layout.
-    words, row_start, cumulative, min_slots, max_slots
-        Of the SynapseStore.
-    v, exc, inh, refract : ndarray of int32, shape (n_state,)
-        Potentials and currents (s16.15), refractory counters (steps).
-    sums : ndarray of int32, shape (2, n_state)
-        Ring-buffer sums; all zero between steps.
-    history : ndarray of int32, shape (depth, n_parts, 2, capacity)
-        Axons that spiked in each of the last ``depth`` steps, by emitting part and receptor.
-    n_history : ndarray of int32, shape (depth, n_parts, 2)
-        Their numbers.
-    recorded : ndarray of int32, shape (n_parts, capacity, 2)
-        Step and global index of each spike.
-    counters : ndarray of int64, shape (n_parts, N_COUNTERS)
-    """
-    n_parts = len(part_bounds) - 1
-    for w in range(t, t + n_steps, window):
-        stop = min(w + window, t + n_steps)
+def advance_parallel(t: int, n_steps: int, net: Network, state: State) -> None:
+    """Run all parts for ``n_steps`` from step t, in parallel within windows of the shortest delay."""
+    n_parts = len(net.part_bounds) - 1
+    for w in range(t, t + n_steps, net.min_slots):
+        stop = min(w + net.min_slots, t + n_steps)
         for p in prange(n_parts):
-            _run_part(
-                p,
-                w,
-                stop,
-                part_bounds,
-                segment_bounds,
-                segments,
-                keys,
-                thresholds,
-                words,
-                row_start,
-                cumulative,
-                min_slots,
-                max_slots,
-                v,
-                exc,
-                inh,
-                refract,
-                sums,
-                history,
-                n_history,
-                recorded[p],
-                counters[p],
-            )
+            _run_part(p, w, stop, net, state)

@@ -44,19 +44,40 @@ class Loop:
     """
 
     def __init__(self, layout: Layout, store: SynapseStore, v: npt.NDArray[np.int32], chunk: int, threads: int = 1) -> None:
-        self.layout, self.store, self.chunk, self.threads = layout, store, chunk, threads
+        self.chunk, self.threads = chunk, threads
         self.step = 0
-        self.v = v
         n, n_parts = layout.n_state, layout.n_parts
-        self.exc, self.inh, self.refract = (np.zeros(n, np.int32) for _ in range(3))
-        self._sums = np.zeros((2, n), np.int32)
-        self._window = store.min_slots
-        depth = store.max_slots + self._window
+        depth = store.max_slots + store.min_slots
         each_step, each_chunk = (max(_most_spikes(layout, p, steps) for p in range(n_parts)) for steps in (1, chunk))
-        self._history = np.empty((depth, n_parts, 2, each_step), np.int32)
-        self._n_history = np.zeros((depth, n_parts, 2), np.int32)
-        self._recorded = np.empty((n_parts, each_chunk, 2), np.int32)
-        self._counters = np.zeros((n_parts, kernels.N_COUNTERS), np.int64)
+        self._network = kernels.Network(
+            layout.part_bounds,
+            layout.segment_bounds,
+            layout.segments,
+            layout.keys,
+            layout.thresholds,
+            store.words,
+            store.row_start,
+            store.cumulative,
+            store.min_slots,
+            store.max_slots,
+        )
+        self._state = kernels.State(
+            v=v,
+            exc=np.zeros(n, np.int32),
+            inh=np.zeros(n, np.int32),
+            refract=np.zeros(n, np.int32),
+            sums=np.zeros((2, n), np.int32),
+            history=np.empty((depth, n_parts, 2, each_step), np.int32),
+            n_history=np.zeros((depth, n_parts, 2), np.int32),
+            recorded=np.empty((n_parts, each_chunk, 2), np.int32),
+            counters=np.zeros((n_parts, kernels.N_COUNTERS), np.int64),
+        )
+
+    @property
+    def v(self) -> npt.NDArray[np.int32]:
+        """Membrane potentials now (mV, s16.15), in the layout's order."""
+        v: npt.NDArray[np.int32] = self._state.v
+        return v
 
     def compile(self) -> None:
         """Load or compile the loop, so that the first chunk is not charged for it."""
@@ -77,53 +98,28 @@ class Loop:
         """
         if not 0 <= n_steps <= self.chunk:
             raise ValueError(f"{n_steps} steps in a chunk of at most {self.chunk}")
-        self._counters[:, kernels.N_RECORDED] = 0
+        self._state.counters[:, kernels.N_RECORDED] = 0
         self._advance(n_steps)
         self.step += n_steps
-        numbers = self._counters[:, kernels.N_RECORDED]
-        spikes = np.concatenate([recorded[:n] for recorded, n in zip(self._recorded, numbers, strict=True)])
+        numbers = self._state.counters[:, kernels.N_RECORDED]
+        spikes = np.concatenate([recorded[:n] for recorded, n in zip(self._state.recorded, numbers, strict=True)])
         return spikes[np.lexsort((spikes[:, 1], spikes[:, 0]))]
 
     def counters(self) -> Counters:
         """Return the counts since the last reset."""
-        total = self._counters.sum(axis=0)
+        total = self._state.counters.sum(axis=0)
         return Counters(int(total[kernels.N_SPIKES]), int(total[kernels.N_EVENTS]), int(total[kernels.N_SATURATED]))
 
     def reset_counters(self) -> None:
         """Count from zero again."""
-        self._counters[:] = 0
+        self._state.counters[:] = 0
 
     def _advance(self, n_steps: int) -> None:
-        layout, store = self.layout, self.store
         if self.threads == 1:
-            run = kernels.advance_serial
+            kernels.advance_serial(self.step, n_steps, self._network, self._state)
         else:
-            run = kernels.advance_parallel
             numba.set_num_threads(min(self.threads, numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
-        run(
-            self.step,
-            n_steps,
-            self._window,
-            layout.part_bounds,
-            layout.segment_bounds,
-            layout.segments,
-            layout.keys,
-            layout.thresholds,
-            store.words,
-            store.row_start,
-            store.cumulative,
-            store.min_slots,
-            store.max_slots,
-            self.v,
-            self.exc,
-            self.inh,
-            self.refract,
-            self._sums,
-            self._history,
-            self._n_history,
-            self._recorded,
-            self._counters,
-        )
+            kernels.advance_parallel(self.step, n_steps, self._network, self._state)
 
 
 def _most_spikes(layout: Layout, part: int, n_steps: int) -> int:
