@@ -84,7 +84,7 @@ def show_tables(model: NetworkModel, spec: NetworkSpec) -> list[Table]:
         if row["note"]:
             source.append(f"\n{row['note']}", style="dim")
         style = "bold yellow" if row["changed"] else ""
-        values.add_row(Text(row["key"]), Text(_format(row["value"])), row["unit"], source, style=style)
+        values.add_row(Text(row["key"]), Text(format_value(row["value"])), row["unit"], source, style=style)
     variants = Table(title="Variants: where public versions disagree", title_justify="left", title_style="bold")
     for column in ("variant", "choice", "others", "why this default"):
         variants.add_column(column)
@@ -111,11 +111,12 @@ def show_tables(model: NetworkModel, spec: NetworkSpec) -> list[Table]:
     return [values, variants, network, sources]
 
 
-def _format(value: Any) -> str:
+def format_value(value: Any) -> str:
+    """Write a value as people read it: rows of a matrix on lines, numbers without needless digits."""
     if isinstance(value, tuple) and value and isinstance(value[0], tuple):
-        return "\n".join(" ".join(f"{v:g}" for v in row) for row in value)
-    if isinstance(value, tuple):
-        return " ".join(_format(v) for v in value)
+        return "\n".join(format_value(row) for row in value)
+    if isinstance(value, tuple | list):
+        return " ".join(format_value(v) for v in value)
     if isinstance(value, float):
         return f"{value:g}"
     return str(value)

@@ -23,9 +23,9 @@ from spinn_mam.partitioning.route_balanced import link_loads
 from spinn_mam.provenance import scrub
 from spinn_mam.recording import Recording
 from spinn_mam.report import statistics_figures
-from spinn_mam.report.content import Absent, Cell, Citation, KeyNumber, Override, Picture, ReportContent, Table, Verdict
+from spinn_mam.report.content import Absent, Cell, Citation, KeyNumber, Mark, Override, Picture, ReportContent, Table, Verdict
 from spinn_mam.report.machine_picture import draw_populations, mapping_figure
-from spinn_mam.report.model_tables import value_rows
+from spinn_mam.report.model_tables import format_value, value_rows
 from spinn_mam.report.tables import mapping_rows
 
 FULL_SCALE = "full scale"
@@ -167,7 +167,12 @@ def _verdict_sentence(c: Comparison) -> str:
     )
 
 
+#: Statistics as the narrow columns of the first screen call them.
+SHORT_NAMES = {"mean_rate": "mean", "synchrony": "sync.", "rate": "rates", "cv_isi": "CV", "correlation": "corr."}
+
+
 def _accuracy_table(c: Comparison) -> Table:
+    """Make the first screen's table: each value as a share of its threshold, so that above 100 % fails."""
     statistics = list(dict.fromkeys(row.statistic for row in c.rows))
     by = {(row.population, row.statistic): row for row in c.rows}
     rows = []
@@ -175,18 +180,21 @@ def _accuracy_table(c: Comparison) -> Table:
         cells: list[Any] = [population]
         for statistic in statistics:
             row = by[population, statistic]
-            mark = "weak" if row.weak else "pass" if row.passed else "fail"
-            cells.append(Cell(f"{row.value:.3g}", mark, title=f"threshold {row.threshold:.3g}, typical {row.typical:.3g} {row.note}"))  # type: ignore[arg-type]
+            mark: Mark = "weak" if row.weak else "pass" if row.passed else "fail"
+            share = abs(row.value) / row.threshold
+            title = f"{statistic}: {row.value:.3g}, threshold {row.threshold:.3g}, typical of a seed {row.typical:.3g}. {row.note}"
+            cells.append(Cell(f"{share:.0%}" if np.isfinite(share) else "-", mark, title=title))
         rows.append(tuple(cells))
-    note = "mean_rate: relative difference to the seeds' mean; else: mean distance to the seeds. Weak cells have too little data and do not decide."
-    return Table(("population", *statistics), tuple(rows), note=note)
+    note = "Value over threshold: above 100 % fails. Weak cells have too little data and do not decide."
+    return Table(("", *(SHORT_NAMES.get(s, s) for s in statistics)), tuple(rows), note=note)
 
 
 def _parameters(result: RunResult) -> Table:
-    rows: list[tuple[Any, ...]] = [
-        (row["key"], Cell(str(row["value"]), "flag" if row["changed"] else ""), row["unit"], row["source"]) for row in value_rows(result.model)
-    ]
-    rows += [(f"run: {key}", str(scrub(value)), "", "command line") for key, value in result.settings.items() if value is not None]
+    rows: list[tuple[Any, ...]] = []
+    for row in value_rows(result.model):
+        value = Cell(format_value(row["value"]), "flag" if row["changed"] else "")
+        rows += [(row["key"], value, row["unit"], row["source"])]
+    rows += [(f"run: {key}", format_value(scrub(value)), "", "command line") for key, value in result.settings.items() if value is not None]
     return Table(("parameter", "value", "unit", "source"), tuple(rows))
 
 
