@@ -18,6 +18,7 @@ from spinn_mam.backends.emulator.build import build_synapses
 from spinn_mam.backends.emulator.drive import uniforms
 from spinn_mam.backends.emulator.layout import GLOBAL, HI, IS_SOURCE, LO, Layout, make_layout
 from spinn_mam.backends.emulator.loop import Loop
+from spinn_mam.backends.emulator.pace import Pace
 from spinn_mam.deployment import Deployment
 from spinn_mam.errors import UsageError, Violation
 from spinn_mam.fixed_point.ring_buffer import ring_buffer_shifts
@@ -94,6 +95,7 @@ def simulate(
     seed : int
         Of Poisson input and initial potentials.
     threads : int
+        The most that are used; while other processes keep them waiting, one thread is.
     progress : callable, optional
         Called with phase, done, total.
     delay_offset_steps : int
@@ -129,6 +131,7 @@ def simulate(
     chunk = max(1, round(CHUNK_MS / spec.dt))
     loop = Loop(layout, store, initial_potentials(spec, layout, seed), min(chunk, n_warm + n_kept), threads)
     loop.compile()
+    pace = Pace(threads)
     kept: list[npt.NDArray[np.int32]] = []
     times: dict[str, tuple[float, float]] = {}
     for phase, n_steps in (("warm-up", n_warm), ("simulate", n_kept)):
@@ -138,7 +141,10 @@ def simulate(
         report(phase, 0, n_steps * spec.dt)
         while done < n_steps:
             n = min(chunk, n_steps - done)
+            loop.threads = pace.choose()
+            chunk_started = time.perf_counter()
             spikes = loop.advance(n)
+            pace.note(loop.threads, (time.perf_counter() - chunk_started) / n)
             if phase == "simulate":
                 kept.append(spikes)
             done += n

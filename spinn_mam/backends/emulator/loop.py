@@ -40,7 +40,7 @@ class Loop:
     chunk : int
         Largest number of steps of one call of :meth:`advance`.
     threads : int
-        With one thread no parallel loop is entered.
+        With one thread no parallel loop is entered. May be changed between calls of :meth:`advance`.
     """
 
     def __init__(self, layout: Layout, store: SynapseStore, v: npt.NDArray[np.int32], chunk: int, threads: int = 1) -> None:
@@ -80,8 +80,10 @@ class Loop:
         return v
 
     def compile(self) -> None:
-        """Load or compile the loop, so that the first chunk is not charged for it."""
-        self._advance(0)
+        """Load or compile the loop, for one thread and for several, so that no chunk is charged for it."""
+        kernels.advance_serial(self.step, 0, self._network, self._state)
+        if self.threads > 1:
+            kernels.advance_parallel(self.step, 0, self._network, self._state)
 
     def advance(self, n_steps: int) -> npt.NDArray[np.int32]:
         """Run some steps.
