@@ -38,7 +38,7 @@ _TITLES = {
     "correlation": "correlations",
 }
 _UNITS = {"rate": "rate (spikes/s)", "cv_isi": "CV of inter-spike intervals", "correlation": "correlation coefficient"}
-_SHOWN = {"rate": (0.0, 0.99), "cv_isi": (0.002, 0.998), "correlation": (0.01, 0.99)}
+_SHOWN = {"rate": (0.0, 0.99), "cv_isi": (0.002, 0.998), "correlation": (0.005, 0.96)}
 
 
 def population_colours(names: Sequence[str]) -> list[Colour]:
