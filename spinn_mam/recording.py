@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from spinn_mam.errors import DocumentError
+from spinn_mam.errors import DocumentError, UsageError
 
 if TYPE_CHECKING:
     import neo
@@ -86,7 +85,15 @@ class Recording:
         return np.concatenate([[0], np.cumsum(self.sizes)]).astype(np.int64)
 
     def population(self, name: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
-        """Return steps and local neuron indices of one population's spikes."""
+        """Return steps and local neuron indices of one population's spikes.
+
+        Raises
+        ------
+        UsageError
+            If there is no such population.
+        """
+        if name not in self.names:
+            raise UsageError(f"no population '{name}' in the recording: it has {', '.join(self.names)}")
         i = self.names.index(name)
         lo, hi = self.offsets[i], self.offsets[i + 1]
         mine = (self.neuron >= lo) & (self.neuron < hi)
@@ -99,9 +106,17 @@ class Recording:
         return {n: float(c / (s * seconds)) for n, c, s in zip(self.names, counts, self.sizes, strict=True)}
 
     def window(self, start_ms: float, stop_ms: float) -> Recording:
-        """Cut to [start_ms, stop_ms), counted from the beginning of the kept window (ms)."""
+        """Cut to [start_ms, stop_ms), counted from the beginning of the kept window (ms).
+
+        Raises
+        ------
+        UsageError
+            If it is not inside the kept window: nothing is known beyond.
+        """
         lo = self.start_step + round(start_ms / self.dt)
         hi = self.start_step + round(stop_ms / self.dt)
+        if not self.start_step <= lo < hi <= self.stop_step:
+            raise UsageError(f"no window from {start_ms:g} to {stop_ms:g} ms in a recording of {self.duration_ms:g} ms")
         a, b = np.searchsorted(self.step, [lo, hi])
         return Recording(self.names, self.sizes, self.dt, lo, hi, self.step[a:b], self.neuron[a:b], None, dict(self.provenance))
 
@@ -149,10 +164,14 @@ class Recording:
             },
             "provenance": self.provenance,
         }
-        part = path.with_suffix(".part")
-        with part.open("wb") as file:
-            np.savez_compressed(file, meta=np.array(json.dumps(meta)), step=self.step, neuron=self.neuron)
-        part.replace(path)
+        part = path.with_name(path.name + ".part")
+        try:
+            with part.open("wb") as file:
+                np.savez_compressed(file, meta=np.array(json.dumps(meta)), step=self.step, neuron=self.neuron)
+            part.replace(path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
 
     @classmethod
     def load(cls, path: Path) -> Recording:
@@ -163,23 +182,49 @@ class Recording:
         DocumentError
             If the file is missing, damaged or of another format.
         """
+        again = "run the simulation stage again"
         try:
-            with np.load(path, allow_pickle=False) as data:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
                 meta = json.loads(str(data["meta"]))
                 step, neuron = data["step"], data["neuron"]
-        except (OSError, KeyError, ValueError, zipfile.BadZipFile, EOFError) as error:
-            raise DocumentError(str(path), "", f"no readable recording ({error}); run the simulation stage again") from error
-        if meta.get("format") != FORMAT:
-            raise DocumentError(str(path), "format", f"expected '{FORMAT}', found {meta.get('format')!r}")
-        activity = None if meta["activity"] is None else ActivityCounts(**meta["activity"])
-        return cls(
-            tuple(meta["names"]),
-            tuple(meta["sizes"]),
-            float(meta["dt"]),
-            int(meta["start_step"]),
-            int(meta["stop_step"]),
-            step.astype(np.int64),
-            neuron.astype(np.int32),
-            activity,
-            meta["provenance"],
-        )
+        except OSError as error:
+            raise DocumentError(str(path), "", f"no readable recording ({error.strerror or error}); {again}") from None
+        # NumPy and zipfile raise many kinds of errors on damaged bytes, and none of them is a bug of ours
+        except Exception as error:
+            raise DocumentError(str(path), "", f"no recording, or a damaged one ({type(error).__name__}); {again}") from None
+        if not isinstance(meta, dict) or meta.get("format") != FORMAT:
+            found = meta.get("format") if isinstance(meta, dict) else None
+            raise DocumentError(str(path), "format", f"expected '{FORMAT}', found {found!r}")
+        try:
+            activity = None if meta["activity"] is None else ActivityCounts(**meta["activity"])
+            recording = cls(
+                tuple(str(name) for name in meta["names"]),
+                tuple(int(size) for size in meta["sizes"]),
+                float(meta["dt"]),
+                int(meta["start_step"]),
+                int(meta["stop_step"]),
+                step.astype(np.int64),
+                neuron.astype(np.int32),
+                activity,
+                dict(meta["provenance"]),
+            )
+            problem = recording._problem()
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise DocumentError(str(path), "meta", f"damaged ({error!r}); {again}") from None
+        if problem:
+            raise DocumentError(str(path), "", f"{problem}; {again}")
+        return recording
+
+    def _problem(self) -> str:
+        """Say what cannot be in a recording; empty if all is well."""
+        if len(self.names) != len(self.sizes) or any(size < 0 for size in self.sizes) or not self.dt > 0 or not self.start_step <= self.stop_step:
+            return "populations, time step or window cannot be"
+        if self.step.ndim != 1 or self.step.shape != self.neuron.shape:
+            return f"{self.step.shape} steps for {self.neuron.shape} neurons: each spike has one of both"
+        if len(self.step) == 0:
+            return ""
+        if self.step[0] < self.start_step or self.step[-1] >= self.stop_step or np.any(np.diff(self.step) < 0):
+            return f"spikes outside the window of steps {self.start_step} to {self.stop_step}, or not sorted"
+        if self.neuron.min() < 0 or self.neuron.max() >= sum(self.sizes):
+            return f"spikes of neurons beyond the {sum(self.sizes)} of the network"
+        return ""

@@ -15,6 +15,7 @@ from spinn_mam.errors import UnitError
 CANONICAL = {"ms": "ms", "mV": "mV", "pF": "pF", "pA": "pA", "spikes/s": "1/s", "mm2": "mm**2", "": "dimensionless"}
 
 _SPELLINGS = {"spikes/s": "1/s", "spike/s": "1/s", "/s": "1/s", "mm2": "mm**2"}
+_POWER_OF_NUMBER = re.compile(r"\d\s*\*\*")
 _QUANTITY = re.compile(r"^\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(.*?)\s*$")
 
 
@@ -59,11 +60,15 @@ def parse(value: Any, unit: str) -> float:
         if unit:
             raise UnitError(f"{value!r} has no unit: write '{magnitude:g} {unit}' or a bare number in {unit}")
         return magnitude
+    import numpy as np
     import quantities as pq  # slow to import, and only needed for other spellings
 
     try:
-        quantity = pq.Quantity(magnitude, _SPELLINGS.get(name, name))
-    except (LookupError, SyntaxError, TypeError, ValueError):
+        if _POWER_OF_NUMBER.search(name):  # the unit library would work it out, however long that takes
+            raise ValueError(name)
+        with np.errstate(all="raise"):
+            quantity = pq.Quantity(magnitude, _SPELLINGS.get(name, name))
+    except (LookupError, SyntaxError, TypeError, ValueError, ArithmeticError, AttributeError, MemoryError, RecursionError):
         raise UnitError(f"{value!r} has the unknown unit {name!r}: use {unit or 'a bare number'}") from None
     try:
         return float(quantity.rescale(CANONICAL[unit]).magnitude)

@@ -16,6 +16,7 @@ from spinn_mam.deployment import Deployment
 from spinn_mam.energy.constants import load_power_constants
 from spinn_mam.energy.model import EnergyEstimate, MappingFacts, run_phase_energy
 from spinn_mam.errors import DoesNotFitError, UsageError
+from spinn_mam.fixed_point.parameters import lif_constants
 from spinn_mam.fixed_point.ring_buffer import ring_buffer_shifts
 from spinn_mam.flow.engine import Results, Stage, file_digest
 from spinn_mam.flow.settings import RunSettings
@@ -151,6 +152,10 @@ def _simulation_stage(settings: RunSettings, network: Network, on_machine: bool)
             raise DoesNotFitError(f"{settings.backend} backend", violations)
         if settings.backend == "nest":
             import_nest()
+        if backend.capabilities.bit_exact:
+            for population in network.spec.populations:
+                if population.neuron is not None:
+                    lif_constants(population.neuron, population.I_e, network.spec.dt)  # raises if the number format cannot hold them
         return ""
 
     def make(folder: Path, results: Results, report: Report) -> Recording:

@@ -6,6 +6,7 @@ values are laid over that; the result is validated and converted to the package'
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import difflib
 import tomllib
@@ -80,11 +81,15 @@ def read(name_or_path: str) -> tuple[str, dict[str, Any]]:
         path = Path(name_or_path)
         if not path.is_file():
             raise UsageError(f"no model document at {name_or_path}")
-        text, shown = path.read_text(encoding="utf-8"), name_or_path
+        try:
+            text, shown = path.read_text(encoding="utf-8"), name_or_path
+        except (OSError, UnicodeDecodeError) as error:
+            raise DocumentError(name_or_path, "", f"cannot be read as a text file ({error}): give a model document (.toml)") from None
     else:
         file = resources.files("spinn_mam.models") / f"{name_or_path}.toml"
         if not file.is_file():
-            raise UsageError(f"no model called '{name_or_path}': known are {', '.join(model_names())}, or give the path of a .toml document")
+            there = f"{name_or_path} is no .toml file" if Path(name_or_path).exists() else f"no model called '{name_or_path}'"
+            raise UsageError(f"{there}: known are {', '.join(model_names())}, or give the path of a .toml document")
         text, shown = file.read_text(encoding="utf-8"), f"{name_or_path}.toml"
     try:
         data = tomllib.loads(text)
@@ -92,6 +97,8 @@ def read(name_or_path: str) -> tuple[str, dict[str, Any]]:
         raise DocumentError(shown, "", f"not valid TOML: {error}") from error
     if data.get("format") != FORMAT:
         raise DocumentError(shown, "format", f"expected '{FORMAT}', found {data.get('format')!r}")
+    if not isinstance(data.get("variants", {}), dict):
+        raise DocumentError(shown, "variants", "must be a table")
     return shown, data
 
 
@@ -127,7 +134,7 @@ def resolve(name_or_path: str, settings: Sequence[str] = (), variants: Mapping[s
         if key.startswith("variants."):
             continue
         if key not in paths:
-            near = difflib.get_close_matches(key, paths, n=3)
+            near = [path for path in paths if path.rpartition(".")[2] == key] or difflib.get_close_matches(key, paths, n=3)
             hint = f": did you mean {' or '.join(near)}?" if near else f": see 'spinn-mam show {name_or_path}' for all keys"
             raise UsageError(f"--set {key}: the model {name_or_path} has no such value{hint}")
         _put(result, key, {"value": value, "source": BY_USER} if isinstance(_get(result, key), dict) else value)
@@ -161,28 +168,38 @@ def _split(setting: str) -> tuple[str, Any]:
     key, equals, text = setting.partition("=")
     if not equals or not key.strip() or not text.strip():
         raise UsageError(f"--set {setting}: write KEY=VALUE, such as --set neuron.tau_m='12 ms'")
-    try:
-        value = tomllib.loads(f"v = {text}")["v"]
-    except tomllib.TOMLDecodeError:
-        value = text.strip()
+    value: Any = text.strip()
+    with contextlib.suppress(tomllib.TOMLDecodeError):
+        table = tomllib.loads(f"v = {text}")
+        value = table["v"] if len(table) == 1 else value
     return key.strip(), value
 
 
 def _variant(shown: str, data: Mapping[str, Any], name: str) -> dict[str, Any]:
     variants = data.get("variants", {})
     if name not in variants:
-        raise UsageError(f"{shown} has no variant '{name}': it has {', '.join(sorted(variants)) or 'none'}")
-    variant: dict[str, Any] = variants[name]
-    if variant.get("default") not in variant.get("choices", {}):
-        raise DocumentError(shown, f"variants.{name}", "needs a default that is one of its choices")
-    return variant
+        near = difflib.get_close_matches(name, variants, n=1)
+        hint = f"did you mean '{near[0]}'? " if near else ""
+        raise UsageError(f"{shown} has no variant '{name}': {hint}it has {', '.join(sorted(variants)) or 'none'}")
+    variant: Any = variants[name]
+    choices = variant.get("choices") if isinstance(variant, dict) else None
+    if not isinstance(choices, dict) or not all(isinstance(choice, dict) for choice in choices.values()):
+        raise DocumentError(shown, f"variants.{name}", "needs a table of choices, each of them a table of values by their keys")
+    if variant.get("default") not in list(choices):
+        raise DocumentError(
+            shown, f"variants.{name}", f"needs a default that is one of its choices, {', '.join(choices) or 'of which there are none'}"
+        )
+    return dict(variant)
 
 
 def _with_choices(shown: str, data: Mapping[str, Any], chosen: Mapping[str, str]) -> dict[str, Any]:
     result = copy.deepcopy(dict(data))
     for name, choice in chosen.items():
         for key, leaf in _variant(shown, data, name)["choices"][choice].items():
-            _put(result, key, copy.deepcopy(leaf))
+            try:
+                _put(result, key, copy.deepcopy(leaf))
+            except (TypeError, AttributeError):
+                raise DocumentError(shown, f"variants.{name}.choices.{choice}", f"sets '{key}', which is inside a value that is no table") from None
     return result
 
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from spinn_mam.errors import DocumentError, UnitError
+from spinn_mam.errors import DocumentError, UnitError, UsageError
 from spinn_mam.models.document import Document
+from spinn_mam.models.limits import problems
 from spinn_mam.models.scaling import check_scale, compensating_current, psc_over_psp, synapse_numbers
 from spinn_mam.network.spec import Distribution, NetworkSpec, NeuronParameters, PoissonDrive, Population, Projection
 from spinn_mam.units import parse
+
+#: Synapses of a projection are numbered with 62 bits.
+MAX_SYNAPSES = 2**62
 
 
 class _Frozen(BaseModel):
@@ -32,8 +37,10 @@ def _convert(unit: str) -> Callable[[Any], Any]:
         if not isinstance(leaf, dict) or "value" not in leaf or "source" not in leaf:
             raise ValueError('needs { value = ..., source = "..." }')
         value = leaf["value"]
+        if not value and isinstance(value, list):
+            raise ValueError("must not be empty")
         try:
-            return {**leaf, "value": [_row(v, unit) for v in value] if isinstance(value, list) else parse(value, unit)}
+            return {**leaf, "value": [_row(v, unit) for v in value] if isinstance(value, list) else _finite(value, unit)}
         except UnitError as error:
             raise ValueError(str(error)) from error
 
@@ -41,7 +48,14 @@ def _convert(unit: str) -> Callable[[Any], Any]:
 
 
 def _row(value: Any, unit: str) -> Any:
-    return [parse(v, unit) for v in value] if isinstance(value, list) else parse(value, unit)
+    return [_finite(v, unit) for v in value] if isinstance(value, list) else _finite(value, unit)
+
+
+def _finite(value: Any, unit: str) -> float:
+    number = parse(value, unit)
+    if not math.isfinite(number):
+        raise UnitError(f"must be a finite number, found {number:g}")
+    return number
 
 
 class Scalar(_Frozen):
@@ -180,61 +194,6 @@ class MicrocircuitDocument(_Frozen):
     initial: Initial
     rates: FullScaleRates
 
-    @model_validator(mode="after")
-    def _consistent(self) -> MicrocircuitDocument:
-        n = len(self.populations.names)
-        vectors = {
-            "populations.N_full": self.populations.N_full,
-            "external.K_ext": self.external.K_ext,
-            "thalamus.probabilities": self.thalamus.probabilities,
-            "initial.V0_mean": self.initial.V0_mean,
-            "initial.V0_sd": self.initial.V0_sd,
-            "rates.full_scale": self.rates.full_scale,
-        }
-        for key, vector in vectors.items():
-            if len(vector.value) != n:
-                raise ValueError(f"{key}: {len(vector.value)} values for {n} populations")
-        table = self.synapses.probabilities.value
-        if len(table) != n or any(len(row) != n for row in table):
-            raise ValueError(f"synapses.probabilities: needs {n} rows of {n} values")
-        for key, values in (("synapses.probabilities", sum(table, ())), ("thalamus.probabilities", self.thalamus.probabilities.value)):
-            if any(not 0.0 <= p < 1.0 for p in values):
-                raise ValueError(f"{key}: probabilities must be at least 0 and below 1")
-        for key, vector in vectors.items():
-            if key in ("populations.N_full",) and any(v < 1 or v != int(v) for v in vector.value):
-                raise ValueError(f"{key}: sizes must be whole numbers of at least 1, found {[v for v in vector.value if v < 1 or v != int(v)]}")
-            if key in ("external.K_ext", "initial.V0_sd", "rates.full_scale") and any(v < 0 for v in vector.value):
-                raise ValueError(f"{key}: must not be negative")
-        positive = {
-            "simulation.dt": self.simulation.dt,
-            "neuron.C_m": self.neuron.C_m,
-            "neuron.tau_m": self.neuron.tau_m,
-            "neuron.tau_syn": self.neuron.tau_syn,
-            "synapses.delay_exc": self.synapses.delay_exc,
-            "synapses.delay_inh": self.synapses.delay_inh,
-            "external.delay": self.external.delay,
-            "thalamus.size": self.thalamus.size,
-        }
-        for key, scalar in positive.items():
-            if not scalar.value > 0:
-                raise ValueError(f"{key}: must be positive, found {scalar.value:g}")
-        not_negative = {
-            "neuron.t_ref": self.neuron.t_ref,
-            "synapses.weight_rel_sd": self.synapses.weight_rel_sd,
-            "synapses.L4E_to_L23E_weight_rel_sd": self.synapses.L4E_to_L23E_weight_rel_sd,
-            "synapses.delay_rel_sd": self.synapses.delay_rel_sd,
-            "external.rate": self.external.rate,
-            "thalamus.rate": self.thalamus.rate,
-            "thalamus.start": self.thalamus.start,
-            "thalamus.duration": self.thalamus.duration,
-        }
-        for key, scalar in not_negative.items():
-            if scalar.value < 0:
-                raise ValueError(f"{key}: must not be negative, found {scalar.value:g}")
-        if self.neuron.V_th.value <= max(self.neuron.V_reset.value, self.neuron.E_L.value):
-            raise ValueError("neuron.V_th: must lie above V_reset and E_L")
-        return self
-
 
 def validate(document: Document) -> MicrocircuitDocument:
     """Check a resolved document against the schema and convert its units.
@@ -242,15 +201,43 @@ def validate(document: Document) -> MicrocircuitDocument:
     Raises
     ------
     DocumentError
-        With the key of the first thing that is wrong.
+        With the keys of everything that is wrong.
     """
     try:
-        return MicrocircuitDocument.model_validate(document.data)
+        model = MicrocircuitDocument.model_validate(document.data)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        problem = {"extra_forbidden": "unknown key", "missing": "is missing"}.get(first["type"], first["msg"].removeprefix("Value error, "))
-        raise DocumentError(document.name, where, problem) from None
+        found = [_plain(dict(e)) for e in error.errors(include_url=False, include_input=False)]
+    else:
+        found = list(problems(model))
+        if not found:
+            return model
+    (where, problem), *others = found
+    more = "".join(f"\n  at '{key}': {text}" for key, text in others[:10]) + (f"\n  ... and {len(others) - 10} more" if len(others) > 10 else "")
+    raise DocumentError(document.name, where, problem + more)
+
+
+def _plain(error: dict[str, Any]) -> tuple[str, str]:
+    """Say what pydantic found in the document's words: key and problem."""
+    path = [str(part) for part in error["loc"]]
+    if error["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(path[-1], _fields(path[:-1]), n=1)
+        return ".".join(path), "unknown key" + (f": did you mean '{near[0]}'?" if near else "; remove it or check its spelling")
+    if error["type"] == "missing":
+        return ".".join(path), "is missing"
+    if "value" in path:  # "neuron.tau_m.value" is what people know as neuron.tau_m
+        path = [part for part in path if part != "value"]
+    kind = {"float_type": "a single number", "tuple_type": "a list", "model_type": "a table", "dict_type": "a table", "bool_parsing": "true or false"}
+    text = f"must be {kind[error['type']]}" if error["type"] in kind else error["msg"].removeprefix("Value error, ").replace("Input should", "must")
+    return ".".join(path), text
+
+
+def _fields(path: list[str]) -> list[str]:
+    """Names of the keys that a table of the document can have."""
+    model: Any = MicrocircuitDocument
+    for part in path:
+        field = getattr(model, "model_fields", {}).get(part)
+        model = field.annotation if field is not None else None
+    return list(getattr(model, "model_fields", {}))
 
 
 def derive(model: MicrocircuitDocument, N_scaling: float = 1.0, K_scaling: float = 1.0) -> NetworkSpec:
@@ -290,7 +277,15 @@ def derive(model: MicrocircuitDocument, N_scaling: float = 1.0, K_scaling: float
         weights[special] *= synapses.L4E_to_L23E_factor.value
         rel_sd[special] = synapses.L4E_to_L23E_weight_rel_sd.value
     n_full = synapse_numbers(np.array(synapses.probabilities.value), full, full)
+    if n_full.max(initial=0.0) > MAX_SYNAPSES:
+        raise UsageError(
+            f"a projection of the model has {n_full.max():.3g} synapses, at most {MAX_SYNAPSES:.3g} are possible: check sizes and probabilities"
+        )
     n_synapses = np.round(n_full * N_scaling * K_scaling).astype(int)
+    if n_full.sum() >= 1 and not n_synapses.any():
+        raise UsageError(
+            f"N_scaling = {N_scaling:g} and K_scaling = {K_scaling:g} leave none of {np.round(n_full).sum():,.0f} synapses: use larger scales"
+        )
 
     K_ext, bg_rate = np.array(external.K_ext.value), external.rate.value
     recurrent = compensating_current(K_scaling, tau_syn, weights, n_full / full[:, None], rates)
