@@ -9,7 +9,8 @@ Method
     which stays in cache. The sums have 32 bits and are cut to 65,535 once, when they are read. That equals the machine's
     16-bit ring buffer, in which each single addition stops at 65,535: all weights of a receptor are at least zero, so a
     slot's true sum only grows; it passes the limit in the end if and only if some addition passed it, and from then on the
-    slot stays at the limit. (Sums of 32 bits hold 32,768 of the largest weights.)
+    slot stays at the limit. (Sums of 32 bits hold 32,768 of the largest weights.) This holds for cores that have synapses and
+    neurons together; where several synapse cores feed a neuron core, each has slots of its own.
 
     *Parts.* Each part of the neurons runs alone for as many steps as the shortest delay has slots, since no spike emitted
     meanwhile is due meanwhile; then all parts wait for each other. Parts write only their own arrays, so results do not
