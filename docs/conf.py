@@ -24,6 +24,7 @@ bibtex_bibfiles = ["references.bib"]
 bibtex_default_style = "plain"
 nb_execution_mode = "auto"
 nb_execution_timeout = 300
+nb_execution_in_temp = True
 nb_execution_raise_on_error = True
 nb_merge_streams = True
 
@@ -36,6 +37,8 @@ def notebook(script: Path) -> str:
             cells.append(nbformat.v4.new_markdown_cell("\n".join(line.removeprefix("#").removeprefix(" ") for line in body.strip().split("\n"))))
         else:
             cells.append(nbformat.v4.new_code_cell(body.strip()))
+    # figures are shown as pictures only by a kernel that is told so; the line is not part of the page
+    cells.insert(0, nbformat.v4.new_code_cell("%matplotlib inline", metadata={"tags": ["remove-cell"]}))
     for number, cell in enumerate(cells):
         cell["id"] = f"cell-{number}"
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
