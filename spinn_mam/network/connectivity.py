@@ -50,14 +50,14 @@ class DelayTable:
     ----------
     first : int
         Delay of entry 0 (steps).
-    cumulative : ndarray of uint32, shape (n,)
-        2^32 times the probability of at most ``first + k`` steps; the last is the largest integer.
+    cumulative : ndarray of uint64, shape (n,)
+        2^32 times the probability of at most ``first + k`` steps; the last is 2^32, above every draw.
     guide : ndarray of uint8, shape (256,)
         Where the search for a draw with these first 8 bits starts.
     """
 
     first: int
-    cumulative: npt.NDArray[np.uint32]
+    cumulative: npt.NDArray[np.uint64]
     guide: npt.NDArray[np.uint8]
 
 
@@ -278,7 +278,7 @@ def delay_table(delay: Distribution, dt: float) -> DelayTable:
     """
     if delay.sd == 0.0:
         steps = max(1, round(delay.mean / dt))
-        return DelayTable(steps, np.array([2**32 - 1], np.uint32), np.zeros(256, np.uint8))
+        return DelayTable(steps, np.array([2**32], np.uint64), np.zeros(256, np.uint8))
     spread = 6.4  # beyond this many standard deviations the probability is below 2^-32
     first = max(1, round(max(delay.lower, delay.mean - spread * delay.sd) / dt))
     last = max(first, round(min(delay.upper, delay.mean + spread * delay.sd) / dt))
@@ -289,8 +289,8 @@ def delay_table(delay: Distribution, dt: float) -> DelayTable:
     edges = np.clip((np.arange(first, last + 1) + 0.5) * dt, delay.lower, delay.upper)
     below, above = special.ndtr((np.array([delay.lower, delay.upper]) - delay.mean) / delay.sd)
     probability = (special.ndtr((edges - delay.mean) / delay.sd) - below) / (above - below)
-    cumulative = np.minimum(np.round(probability * 2.0**32), 2**32 - 1).astype(np.uint32)
-    cumulative[-1] = 2**32 - 1
+    cumulative = np.round(probability * 2.0**32).astype(np.uint64)
+    cumulative[-1] = 2**32
     starts = np.searchsorted(cumulative, np.arange(256, dtype=np.uint64) << np.uint64(24), side="right")
     return DelayTable(first, cumulative, np.minimum(starts, len(cumulative) - 1).astype(np.uint8))
 

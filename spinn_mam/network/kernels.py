@@ -132,7 +132,7 @@ def tree_counts(total: int, n: int, lo: int, hi: int, key: Any, out: npt.NDArray
 
 @njit(inline="always")
 def delay_histogram(
-    row: Any, n: int, cumulative: npt.NDArray[np.uint32], guide: npt.NDArray[np.uint8], histogram: npt.NDArray[Any], offset: int, stride: int
+    row: Any, n: int, cumulative: npt.NDArray[np.uint64], guide: npt.NDArray[np.uint8], histogram: npt.NDArray[Any], offset: int, stride: int
 ) -> None:
     """Add the delays of one row's ``n`` synapses to a histogram: ``histogram[offset + stride * k]`` for table step k."""
     key = row ^ _DELAY_STREAM
@@ -144,7 +144,7 @@ def delay_histogram(
             h = draw(key, j >> 1)
             u = h >> np.uint64(32)
         k = np.int64(guide[np.int64(u >> GUIDE_SHIFT)])
-        while u >= np.uint64(cumulative[k]):
+        while u >= cumulative[k]:
             k += 1
         histogram[offset + stride * k] += 1
 
@@ -194,7 +194,7 @@ def fill_rows(
     lo: int,
     hi: int,
     first_delay: int,
-    cumulative: npt.NDArray[np.uint32],
+    cumulative: npt.NDArray[np.uint64],
     guide: npt.NDArray[np.uint8],
     quantiles: npt.NDArray[np.int32],
     cursor: npt.NDArray[np.int64],

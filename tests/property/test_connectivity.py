@@ -135,3 +135,11 @@ def test_a_tile_beyond_its_population_is_refused() -> None:
         Connectivity(network(9, 9, 50), 1).counts(0, (0, 9), (0, 10))
     with pytest.raises(UsageError, match="255 different steps"):
         delay_table(Distribution(50.0, 25.0, 0.05, np.inf), 0.1)
+
+
+def test_the_largest_draw_stays_within_the_delay_table() -> None:
+    for delay in (DELAY, Distribution(0.75, 0.375, 0.05, np.inf), Distribution(2.0, 0.0)):
+        table = delay_table(delay, 0.1)
+        assert table.cumulative[-1] == 2**32
+        assert (np.diff(table.cumulative.astype(object)) >= 0).all()
+        assert np.searchsorted(table.cumulative, np.uint64(2**32 - 1), side="right") < len(table.cumulative)

@@ -50,7 +50,7 @@ class EmulatorBackend:
         bit_exact=True,
         needs_deployment=False,
         needs_hardware=False,
-        connectivity=("shared", "law"),
+        connectivity=("shared",),
     )
 
     def check(self, network: Network, run: RunConfig, deployment: Deployment | None) -> list[Violation]:

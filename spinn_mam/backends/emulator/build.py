@@ -122,7 +122,7 @@ def build_synapses(connectivity: Connectivity, layout: Layout, shifts: npt.NDArr
     cumulative = np.full((len(tasks), max((t[TABLE_LENGTH] for t in tasks), default=1)), 1 << 32, np.uint64)
     guide = np.zeros((len(tasks), 256), np.uint8)
     for i, table in enumerate(tables):
-        cumulative[i, : len(table.cumulative) - 1] = table.cumulative[:-1]
+        cumulative[i, : len(table.cumulative)] = table.cumulative
         guide[i] = table.guide
     kinds, kind = _unique(quantiles)
     task_keys = np.array(keys, np.uint64).reshape(-1, 2)
