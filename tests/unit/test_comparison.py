@@ -203,6 +203,31 @@ def test_correlations_of_seconds_are_weak_with_a_reason(reference):
     assert all(row.weak and "sampling noise" in row.note for row in rows)
 
 
+def correlated_run(seed, shared):
+    """Sixty neurons of 10 spikes/s for 20 s; a share of spikes, which differs between neurons, is taken from one common train."""
+    rng = np.random.default_rng(seed)
+    common = rng.choice(10_000, 400, replace=False)
+    keys = []
+    for i in range(60):
+        n_shared = int(200 * shared * i / 60)
+        bins = np.concatenate([rng.choice(common, n_shared, replace=False), rng.choice(10_000, 200 - n_shared, replace=False)])
+        keys.append((bins * 20 + rng.integers(0, 20, 200)) * 100 + i)
+    spikes = np.unique(np.concatenate(keys))
+    return Recording(("E",), (60,), 0.1, 0, 200_000, spikes // 100, (spikes % 100).astype(np.int32))
+
+
+def test_correlations_decide_when_they_stand_out_of_the_noise():
+    strong = build_reference_statistics([correlated_run(seed, 0.9) for seed in range(5)], range(5))
+
+    def row(shared):
+        [found] = [row for row in compare(correlated_run(9, shared), strong).rows if row.statistic == "correlation"]
+        return found
+
+    assert not row(0.9).weak
+    assert row(0.9).passed
+    assert not row(0.6).passed
+
+
 def test_nothing_to_decide_is_undecided(reference):
     runs = [make_run(seed, gain=0.0) for seed in range(6)]
     comparison = compare(runs[5], build_reference_statistics(runs[:5], range(5)))
