@@ -98,6 +98,22 @@ def digests(stages: Sequence[Stage]) -> dict[str, str]:
     return out
 
 
+def check_selection(stages: Sequence[Stage], first: str | None, last: str | None) -> None:
+    """Refuse a first or last stage that is none, or in the wrong order.
+
+    Raises
+    ------
+    UsageError
+        If so.
+    """
+    names = [s.name for s in stages]
+    for flag, name in (("--from", first), ("--to", last)):
+        if name is not None and name not in names:
+            raise UsageError(f"{flag} {name}: no such stage; the stages are {', '.join(names)}")
+    if first is not None and last is not None and names.index(first) > names.index(last):
+        raise UsageError(f"--from {first} comes after --to {last}: the stages are {', '.join(names)}")
+
+
 def plan(stages: Sequence[Stage], folder: Path, first: str | None, last: str | None) -> list[StagePlan]:
     """Decide what to do with each stage.
 
@@ -119,12 +135,7 @@ def plan(stages: Sequence[Stage], folder: Path, first: str | None, last: str | N
     DocumentError
         If the folder of a stage is damaged.
     """
-    names = [s.name for s in stages]
-    for flag, name in (("--from", first), ("--to", last)):
-        if name is not None and name not in names:
-            raise UsageError(f"{flag} {name}: no such stage; the stages are {', '.join(names)}")
-    if first is not None and last is not None and names.index(first) > names.index(last):
-        raise UsageError(f"--from {first} comes after --to {last}: the stages are {', '.join(names)}")
+    check_selection(stages, first, last)
     wanted = digests(stages)
     plans: list[StagePlan] = []
     redone: set[str] = set()

@@ -48,6 +48,7 @@ def run_model(
     """
     model, spec = settings.load()
     stages = build_stages(settings, model, spec)
+    engine.check_selection(stages, first, last)
     check_folder(folder, STAGES)
     _say(console, f"{model.content.title}: {int(spec.sizes.sum()):,} neurons, {spec.n_synapses:,} synapses, {spec.drive} drive")
     _say(console, f"run folder: {folder}", "dim")

@@ -88,7 +88,7 @@ def read(name_or_path: str) -> tuple[str, dict[str, Any]]:
     else:
         file = resources.files("spinn_mam.models") / f"{name_or_path}.toml"
         if not file.is_file():
-            there = f"{name_or_path} is no .toml file" if Path(name_or_path).exists() else f"no model called '{name_or_path}'"
+            there = f"{name_or_path} is no .toml file" if name_or_path and Path(name_or_path).exists() else f"no model called '{name_or_path}'"
             raise UsageError(f"{there}: known are {', '.join(model_names())}, or give the path of a .toml document")
         text, shown = file.read_text(encoding="utf-8"), f"{name_or_path}.toml"
     try:
