@@ -125,8 +125,6 @@ def report_content(result: RunResult, manifest: Mapping[str, Any]) -> ReportCont
     if isinstance(comparison, Comparison):
         content["verdict"] = Verdict(comparison.verdict, _verdict_sentence(comparison))
         content["accuracy"] = _accuracy_table(comparison)
-        published = {p.name: rate for p, rate in zip(spec.populations, spec.expected_rates, strict=True) if not p.is_source}
-        content["rates"] = Picture(statistics_figures.rates_figure(comparison, published), "Mean rate by population against the reference's seeds")
         content["analysis"] = (
             Picture(statistics_figures.verdict_figure(comparison), "Verdict by population and statistic"),
             Picture(statistics_figures.distributions_figure(comparison), "Distributions of rate, CV and correlation against the reference"),
@@ -152,6 +150,7 @@ def report_content(result: RunResult, manifest: Mapping[str, Any]) -> ReportCont
         overrides=tuple(Override(o.key, o.default, o.value) for o in result.model.document.overrides),
         parameters=_parameters(result),
         stages=Table(("stage", "wall time (s)"), tuple((name, f"{t:.2f}") for name, t in result.stage_times_s.items())),
+        rates=Picture(_rates_figure(spec, recording, comparison), "Mean rate by population against published values and the reference's seeds"),
         provenance=manifest,
         citations=tuple(Citation(s.citation, s.doi) for s in result.model.content.sources.values()),
         command=str(manifest.get("command", "")),
@@ -209,6 +208,15 @@ def _warnings(result: RunResult) -> tuple[str, ...]:
     return tuple(f"{p[key]:,} {text}." for key, text in texts.items() if p.get(key))
 
 
+def _rates_figure(spec: NetworkSpec, recording: Recording, comparison: Comparison | str | None) -> Figure:
+    published = {p.name: rate for p, rate in zip(spec.populations, spec.expected_rates, strict=True) if not p.is_source}
+    rates = {name: rate for name, rate in recording.rates().items() if name in published}
+    return statistics_figures.rates_figure(rates, recording.duration_ms, published, comparison if isinstance(comparison, Comparison) else None)
+
+
 def run_figures(recording: Recording) -> dict[str, Figure]:
     """Figures that a recording alone gives, by name."""
-    return {"raster": statistics_figures.raster_figure(recording)}
+    return {
+        "raster": statistics_figures.raster_figure(recording),
+        "rates": statistics_figures.rates_figure(recording.rates(), recording.duration_ms, {}),
+    }

@@ -92,46 +92,55 @@ def raster_figure(recording: Recording, *, duration_ms: float = 500.0, start_ms:
     return figure
 
 
-def rates_figure(comparison: Comparison, published: Mapping[str, float] | None = None, *, published_label: str = "published") -> Figure:
-    """Draw mean rates: bars for the run, the reference's seeds as dots, published values as diamonds.
+def rates_figure(
+    rates: Mapping[str, float],
+    duration_ms: float,
+    published: Mapping[str, float],
+    comparison: Comparison | None = None,
+    *,
+    published_label: str = "published",
+) -> Figure:
+    """Draw mean rates: bars for the run, published values as diamonds, the reference's seeds as dots where there are some.
 
     Parameters
     ----------
-    comparison : Comparison
-        Run and seeds, in windows of equal length.
-    published : mapping of str to float, optional
+    rates : mapping of str to float
+        The run's mean rate by population (spikes/s).
+    duration_ms : float
+        What they are over (ms).
+    published : mapping of str to float
         Mean rate by population (spikes/s).
-    published_label : str
-        Their name in the legend.
+    comparison : Comparison or None
+        If given, its window replaces the whole run, so that bars and dots are alike.
     """
-    names = [p.name for p in comparison.candidate]
+    names = list(rates) if comparison is None else [p.name for p in comparison.candidate]
+    shown = dict(rates) if comparison is None else {p.name: p.mean_rate for p in comparison.candidate}
+    seeds = () if comparison is None else comparison.seeds
     at = np.arange(len(names))
     figure = Figure(figsize=(6.4, 3.4), layout="constrained")
     axes = figure.add_subplot()
-    colours = population_colours(names)
-    axes.bar(at, [p.mean_rate for p in comparison.candidate], width=0.66, color=colours)
-    jitter = np.linspace(-0.16, 0.16, len(comparison.seeds)) if len(comparison.seeds) > 1 else np.zeros(1)
-    for shift, seed in zip(jitter, comparison.seeds, strict=True):
+    axes.bar(at, [shown[name] for name in names], width=0.66, color=population_colours(names))
+    handles: list[Patch | Line2D] = [Patch(color="0.45", label="this run")]
+    for shift, seed in zip(np.linspace(-0.16, 0.16, len(seeds)) if len(seeds) > 1 else np.zeros(len(seeds)), seeds, strict=True):
         axes.plot(at + shift, [p.mean_rate for p in seed], "o", color="white", markeredgecolor="black", markeredgewidth=0.8, markersize=4)
-    handles: list[Patch | Line2D] = [
-        Patch(color="0.45", label="this run"),
-        Line2D(
-            [], [], marker="o", linestyle="", color="white", markeredgecolor="black", markersize=4, label=f"{len(comparison.seeds)} reference seeds"
-        ),
-    ]
-    if published is not None:
-        known = [(i, published[name]) for i, name in enumerate(names) if name in published]
+    if seeds:
+        label = f"{len(seeds)} reference seeds"
+        handles.append(Line2D([], [], marker="o", linestyle="", color="white", markeredgecolor="black", markersize=4, label=label))
+    known = [(i, published[name]) for i, name in enumerate(names) if name in published]
+    if known:
         axes.plot([i + 0.27 for i, _ in known], [rate for _, rate in known], "D", color="black", markersize=3.5)
-        handles.append(Line2D([], [], marker="D", linestyle="", color="black", markersize=3.5, label=published_label))
-    by_population = {row.population: row for row in comparison.rows if row.statistic == "mean_rate"}
-    ceiling = max([p.mean_rate for window in (comparison.candidate, *comparison.seeds) for p in window] + list((published or {}).values()) + [1e-9])
-    for i, p in enumerate(comparison.candidate):
-        highest = max([p.mean_rate, *(seed[i].mean_rate for seed in comparison.seeds), (published or {}).get(p.name, 0.0)])
-        row = by_population[p.name]
-        axes.annotate(f"{row.value:+.1%}", (i, highest + 0.03 * ceiling), ha="center", va="bottom", fontsize=8)
+        handles.append(Line2D([], [], marker="D", linestyle="", color="black", markersize=3.5, label="published"))
+    highest = [max([shown[name], published.get(name, 0.0), *(seed[i].mean_rate for seed in seeds)]) for i, name in enumerate(names)]
+    ceiling = max([*highest, 1e-9])
+    title = f"mean rates over {(duration_ms if comparison is None else comparison.window_ms) / 1000:g} s"
+    if comparison is not None:
+        title += "; numbers: difference to the seeds' mean"
+        by_population = {row.population: row for row in comparison.rows if row.statistic == "mean_rate"}
+        for i, name in enumerate(names):
+            axes.annotate(f"{by_population[name].value:+.1%}", (i, highest[i] + 0.03 * ceiling), ha="center", va="bottom", fontsize=8)
     axes.set_xticks(at, names)
-    axes.set(ylabel="mean rate (spikes/s)", ylim=(0, 1.15 * ceiling), title="")
-    axes.set_title(f"mean rates over {comparison.window_ms / 1000:g} s; numbers: difference to the seeds' mean", fontsize=10)
+    axes.set(ylabel="mean rate (spikes/s)", ylim=(0, 1.15 * ceiling))
+    axes.set_title(title, fontsize=10)
     axes.legend(handles=handles, frameon=False, fontsize=8, loc="upper left")
     _plain(axes)
     return figure

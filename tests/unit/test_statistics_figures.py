@@ -52,7 +52,7 @@ def test_raster_takes_a_share_of_each_population():
 
 def test_rates_have_bars_dots_and_differences(reference):
     comparison = compare(make_run(9, gain=1.3), reference)
-    figure = rates_figure(comparison, {"L23E": 4.0, "L4E": 8.0})
+    figure = rates_figure({}, 0.0, {"L23E": 4.0, "L4E": 8.0}, comparison)
     [axes] = figure.axes
     assert [bar.get_height() for bar in axes.patches] == pytest.approx([p.mean_rate for p in comparison.candidate])
     assert len([line for line in axes.lines if line.get_marker() == "o"]) == 4
@@ -78,7 +78,13 @@ def test_verdict_and_distributions_name_every_row(reference, protocol):
 def test_a_silent_run_can_be_drawn(reference, protocol):
     silent = make_run(9, gain=0.0)
     comparison = compare(silent, reference, protocol)
-    for figure in (raster_figure(silent), rates_figure(comparison), distributions_figure(comparison), verdict_figure(comparison)):
+    for figure in (
+        raster_figure(silent),
+        rates_figure({}, 0.0, {}, comparison),
+        rates_figure({"E": 0.0}, 1000.0, {}),
+        distributions_figure(comparison),
+        verdict_figure(comparison),
+    ):
         assert "<svg" in svg(figure)
 
 
