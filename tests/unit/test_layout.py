@@ -92,6 +92,12 @@ def test_dependencies_point_one_way() -> None:
     assert not violations(MODULES)
 
 
+def test_the_documentation_has_the_same_levels() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\d+\. (.*)$", page[page.index("## Dependency rule") :], re.MULTILINE)
+    assert [set(re.findall(r"`(\w+)`", line)) for line in listed] == LEVELS
+
+
 @pytest.mark.parametrize(
     ("module", "line"),
     [
