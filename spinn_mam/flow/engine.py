@@ -144,14 +144,16 @@ def plan(stages: Sequence[Stage], folder: Path, first: str | None, last: str | N
         number = stage.number or number
         again = again or stage.name == first
         path = folder / f"{number:02d}-{stage.name}"
-        record = None if again else _unnamed(path) or read_record(path)
+        anew = next((n for n in stage.needs if n in redone), None)
+        # what will be made anew whatever it holds is not read: it may be damaged
+        record = None if again or anew else _unnamed(path) or read_record(path)
         action, reason = "run", ""
         if again:
             reason = f"asked for with --from {first}"
+        elif anew and path.exists():
+            reason = f"'{anew}' is made anew"
         elif record is None:
             reason = MISSING
-        elif redone & set(stage.needs):
-            reason = f"'{next(n for n in stage.needs if n in redone)}' is made anew"
         elif record["digest"] != wanted[stage.name]:
             reason = _change(record["parameters"], stage.parameters)
         else:

@@ -257,5 +257,9 @@ def _check_reference(settings: RunSettings, spec: NetworkSpec, reference: Refere
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write JSON for people and programs, whole or not at all."""
     part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    part.replace(path)
+    try:
+        part.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise

@@ -440,6 +440,7 @@ def test_a_damaged_recording_is_refused_by_plot_and_compare(invoke: Invoke, run:
 
 
 def test_another_model_or_other_settings_redo_what_depends_on_them_and_say_so(invoke: Invoke, run: Path) -> None:
+    (run / "02-mapping" / "stage.json").write_text("damaged, but not needed any more")
     code, out, _ = invoke("run", *SMALL, "--seed", "2", "--out", run, "--to", "mapping")
     assert code == 0
     assert "[1/2] network: made anew, its inputs have changed: connectivity" in out
