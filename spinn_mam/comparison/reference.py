@@ -137,7 +137,8 @@ class ReferenceStatistics:
         DocumentError
             If a file is missing, damaged, of another format, or the two do not belong together.
         """
-        path = path.with_suffix(".json")
+        if path.suffix != ".json":
+            raise DocumentError(str(path), "", "not a .json document: give the .json of the reference statistics, its .npz lies beside it")
         table = path.with_suffix(".npz")
         again = "fetch or build the reference statistics again"
         try:

@@ -171,3 +171,25 @@ def test_documents_of_users(tmp_path) -> None:  # type: ignore[no-untyped-def]
 def test_compensating_current_and_synapse_numbers() -> None:
     assert compensating_current(1.0, 0.5, np.ones((1, 1)), np.ones((1, 1)), np.ones(1)).tolist() == [0.0]
     assert synapse_numbers(np.array([[0.0]]), np.array([10.0]), np.array([10.0])).tolist() == [[0.0]]
+
+
+def test_a_network_without_synapses_runs() -> None:
+    from spinn_mam.backends.base import Network, RunConfig
+    from spinn_mam.backends.emulator.backend import EmulatorBackend
+
+    spec = load_model("pd14", [f"synapses.probabilities={[[0.0] * 8] * 8}"]).network(0.01, 1.0)
+    assert spec.projections == ()
+    recording = EmulatorBackend().start(Network.from_seed(spec, 1), RunConfig(100.0, 0.0, 1, 1, "shared"), None).result()
+    assert recording.activity is not None
+    assert recording.activity.n_synaptic_events == 0
+    assert len(recording.step) > 0
+
+
+def test_delays_that_no_table_holds_are_known_before_the_run() -> None:
+    from spinn_mam.backends.base import Network, RunConfig
+    from spinn_mam.backends.emulator.backend import EmulatorBackend
+
+    spec = load_model("pd14", ["synapses.delay_exc=1 s"]).network(0.01, 0.05)
+    found = EmulatorBackend().check(Network.from_seed(spec, 1), RunConfig(100.0, 0.0, 1, 1, "shared"), None)
+    assert {v.rule for v in found} == {"delay"}
+    assert "255 different steps" in found[0].message

@@ -23,6 +23,7 @@ from spinn_mam.deployment import Deployment
 from spinn_mam.errors import UsageError, Violation
 from spinn_mam.fixed_point.ring_buffer import ring_buffer_shifts
 from spinn_mam.fixed_point.s1615 import ONE
+from spinn_mam.network.connectivity import delay_table
 from spinn_mam.network.spec import NetworkSpec
 from spinn_mam.network.streams import stream_key
 from spinn_mam.recording import ActivityCounts, Recording
@@ -63,6 +64,12 @@ class EmulatorBackend:
         if need > have:
             message = f"{need / 1e9:.1f} GB needed for {spec.n_synapses} synapses, {have / 1e9:.1f} GB free; use --n-scaling or --k-scaling"
             found.append(Violation("memory", "host", message, need / have))
+        for projection in spec.projections:
+            try:
+                delay_table(projection.delay, spec.dt)
+            except UsageError as error:
+                names = f"{spec.names[projection.source]} to {spec.names[projection.target]}"
+                found.append(Violation("delay", names, str(error)))
         if deployment is not None and deployment.network_digest != spec.digest():
             found.append(Violation("deployment", "network", "the deployment was made for another network: map this one again"))
         return found

@@ -116,7 +116,7 @@ def build_synapses(connectivity: Connectivity, layout: Layout, shifts: npt.NDArr
             tables.append(delays)
             quantiles.append(quantile_table(projection.weight))
             n_counts += size
-    task = np.array(tasks, np.int64).reshape(-1, N_TASK)
+    task = np.array(tasks, np.int64).reshape(len(tasks), N_TASK)
     longest = max((t[FIRST_SLOT] + t[TABLE_LENGTH] - 1 for t in tasks), default=1)
     # 64-bit entries, the last 2^32, so that no draw passes the end of a table.
     cumulative = np.full((len(tasks), max((t[TABLE_LENGTH] for t in tasks), default=1)), 1 << 32, np.uint64)
@@ -125,7 +125,7 @@ def build_synapses(connectivity: Connectivity, layout: Layout, shifts: npt.NDArr
         cumulative[i, : len(table.cumulative)] = table.cumulative
         guide[i] = table.guide
     kinds, kind = _unique(quantiles)
-    task_keys = np.array(keys, np.uint64).reshape(-1, 2)
+    task_keys = np.array(keys, np.uint64).reshape(len(keys), 2)
     counts = np.zeros(n_counts, np.int32)
     _count_rows(task, task_keys, counts)
     order, bounds = _by_axon(task, layout)
@@ -141,7 +141,7 @@ def build_synapses(connectivity: Connectivity, layout: Layout, shifts: npt.NDArr
     _fill(
         task,
         task_keys,
-        np.array(weights, np.float64).reshape(-1, 3),
+        np.array(weights, np.float64).reshape(len(weights), 3),
         cumulative,
         guide,
         kinds,
