@@ -25,6 +25,7 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
@@ -283,9 +284,9 @@ def comparison_table(comparison: Comparison) -> Table:
         f"accuracy ({comparison.protocol}, {comparison.window_ms / 1000:g} s, {len(comparison.seeds)} reference seeds): ",
         (comparison.verdict, f"bold {colour}"),
     )
-    caption = "value / threshold; weak values, in brackets, do not decide"
-    table = Table(title=title, caption=caption)
-    table.add_column("population")
+    caption = "value/threshold; weak values, in brackets, do not decide"
+    table = Table(title=title, caption=caption, title_justify="left", caption_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("")
     names = {"mean_rate": "mean rate", "synchrony": "synchrony", "rate": "rates", "cv_isi": "CV of ISI", "correlation": "correlation"}
     statistics = list(dict.fromkeys(row.statistic for row in comparison.rows))
     for statistic in statistics:
@@ -297,7 +298,7 @@ def comparison_table(comparison: Comparison) -> Table:
 
 
 def _cell(row: Row) -> Text:
-    text = f"{row.value:+.1%} / {row.threshold:.1%}" if row.statistic in RELATIVE else f"{row.value:.3g} / {row.threshold:.3g}"
+    text = f"{row.value:+.1%}/{row.threshold:.1%}" if row.statistic in RELATIVE else f"{row.value:.2g}/{row.threshold:.2g}"
     if row.weak:
         return Text(f"({text})", style="dim")
     return Text(text, style="green" if row.passed else "bold red")
