@@ -285,7 +285,9 @@ def comparison_table(comparison: Comparison) -> Table:
         (comparison.verdict, f"bold {colour}"),
     )
     caption = "value/threshold; weak values, in brackets, do not decide"
-    table = Table(title=title, caption=caption, title_justify="left", caption_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(
+        title=title, caption=caption, title_justify="left", caption_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True
+    )
     table.add_column("")
     names = {"mean_rate": "mean rate", "synchrony": "synchrony", "rate": "rates", "cv_isi": "CV of ISI", "correlation": "correlation"}
     statistics = list(dict.fromkeys(row.statistic for row in comparison.rows))
@@ -298,7 +300,7 @@ def comparison_table(comparison: Comparison) -> Table:
 
 
 def _cell(row: Row) -> Text:
-    text = f"{row.value:+.1%}/{row.threshold:.1%}" if row.statistic in RELATIVE else f"{row.value:.2g}/{row.threshold:.2g}"
+    text = f"{100 * row.value:+.1f}/{100 * row.threshold:.1f}%" if row.statistic in RELATIVE else f"{row.value:.2g}/{row.threshold:.2g}"
     if row.weak:
         return Text(f"({text})", style="dim")
     return Text(text, style="green" if row.passed else "bold red")
