@@ -22,7 +22,7 @@ lint: $(VENV)/.all
 	$(BIN)/mypy
 
 # Runs that are there are not repeated; more seeds or a longer time extend the reference.
-SEEDS ?= 1-5
+SEEDS ?= 1-7
 T_SIM ?= 2500
 reference: $(VENV)/.all
 	$(BIN)/python -m spinn_mam.nest_reference pd14 --seeds $(SEEDS) --t-sim $(T_SIM) \

@@ -1,4 +1,4 @@
-"""Make or extend the reference ensemble: ``python -m spinn_mam.nest_reference pd14 --seeds 1-5 --t-sim 2500``."""
+"""Make or extend the reference ensemble: ``python -m spinn_mam.nest_reference pd14 --seeds 1-7 --t-sim 2500``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def main() -> None:
     """Run the ensemble."""
     parser = argparse.ArgumentParser(prog="python -m spinn_mam.nest_reference", description=__doc__)
     parser.add_argument("model")
-    parser.add_argument("--seeds", type=seeds, default=seeds("1-5"))
+    parser.add_argument("--seeds", type=seeds, default=seeds("1-7"))
     parser.add_argument("--t-sim", type=float, default=2500.0, help="kept biological time (ms)")
     parser.add_argument("--warm-up", type=float, default=500.0, help="discarded before it (ms)")
     parser.add_argument("--threads", type=int, default=2)
