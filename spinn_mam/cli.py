@@ -22,7 +22,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from spinn_mam import __version__
+from spinn_mam import __version__, board_commands
 from spinn_mam.errors import AccuracyError, RunFailedError, SpinnMamError, UsageError
 
 app = typer.Typer(
@@ -33,6 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(board_commands.app, name="board")
 
 Model = Annotated[str, typer.Argument(help="Name of a model (pd14) or path of a model document (.toml).", metavar="MODEL")]
 Set = Annotated[
@@ -43,7 +44,7 @@ NScaling = Annotated[float, typer.Option("--n-scaling", help="Scale of the popul
 KScaling = Annotated[float, typer.Option("--k-scaling", help="Scale of the in-degrees, above 0, at most 1.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of synapses, sources and initial potentials.")]
 BoardConfig = Annotated[str, typer.Option("--board-config", help="Machine: a name that 'spinn-mam machines' lists, or a .toml file.")]
-Layout = Annotated[str, typer.Option("--layout", help="How neurons and synapses share cores: combined.")]
+Layout = Annotated[str, typer.Option("--layout", help="How neurons and synapses share cores: combined, or split (sPyNNaker only).")]
 NeuronsPerCore = Annotated[int, typer.Option("--neurons-per-core", help="Most neurons a core; 0 leaves it to the budgets.")]
 TimeScale = Annotated[float, typer.Option("--time-scale-factor", help="Wall-clock time over biological time on the machine.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -96,7 +97,7 @@ def _main(version: Annotated[bool, typer.Option("--version", callback=_version, 
 @app.command()
 def run(
     model: Model,
-    backend: Annotated[str, typer.Option(help="What runs the network: emulator or nest.")] = "emulator",
+    backend: Annotated[str, typer.Option(help="What runs the network: emulator, nest or spinnaker.")] = "emulator",
     t_sim: Annotated[float, typer.Option("--t-sim", help="Biological time that is kept (ms).")] = 10_000.0,
     warm_up: Annotated[float, typer.Option("--warm-up", help="Biological time before it, discarded (ms).")] = 500.0,
     seed: Seed = 1,
@@ -109,13 +110,17 @@ def run(
     drive: Drive = None,
     n_scaling: NScaling = 1.0,
     k_scaling: KScaling = 1.0,
-    connectivity: Annotated[str | None, typer.Option(help="shared: the recipe's synapses everywhere; law: the backend draws its own.")] = None,
+    connectivity: Annotated[str | None, typer.Option(help="shared: the recipe's synapses everywhere; law: the backend draws its own; expander: as law on sPyNNaker, read back and checked.")] = None,
     board_config: BoardConfig = "spin5-6",
     layout: Layout = "combined",
     neurons_per_core: NeuronsPerCore = 80,
     time_scale_factor: TimeScale = 20.0,
     protocol: Protocol = "senk26",
     reference: Annotated[str | None, typer.Option(help="Reference statistics (.json); default: those that ship, if there are any.")] = None,
+    target: Annotated[str, typer.Option(help="Where sPyNNaker runs: virtual, a board's name or address, spalloc or ebrains.")] = "virtual",
+    drop: Annotated[float, typer.Option(help="Probability that the virtual board loses a packet.")] = 0.0,
+    late: Annotated[float, typer.Option(help="Probability that the virtual board delivers a packet a tick late.")] = 0.0,
+    shuffle: Annotated[bool, typer.Option("--shuffle", help="The virtual board delivers packets of a tick in random order.")] = False,
 ) -> None:
     """Run a model, from its document to the report.
 
@@ -143,6 +148,12 @@ def run(
             connectivity=connectivity,
             protocol=protocol,
             reference=reference,
+            target=target,
+            # as sPyNNaker reads them: one at home, one where it is started
+            configurations=(str(Path.home() / ".spynnaker.cfg"), str(Path.cwd() / "spynnaker.cfg")),
+            drop=drop,
+            late=late,
+            shuffle=shuffle,
         ),
         out or Path("runs") / f"{Path(model).stem}-{datetime.now(UTC):%Y%m%d-%H%M%S}",
         console(),

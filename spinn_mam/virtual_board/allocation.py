@@ -1,0 +1,155 @@
+"""A board of the size that a script asks for, when it asks.
+
+Problem: how many boards a script needs is known only when sPyNNaker has split its network, in the middle of the script.
+
+Method: sPyNNaker can ask a web service for a machine (its key ``remote_spinnaker_url``; the EBRAINS portal works that way): after
+splitting it sends the number of chips or boards, gets an address, and gives the machine back at its end or at a hard reset. This is that
+service, for one script, on the loopback. So nothing runs twice, nothing is guessed, and a script with several networks gets several
+boards, one after the other.
+
+Cost: one thread; a few requests a script.
+
+Reference: the protocol is what ``hbp_allocator.py`` of SpiNNFrontEndCommon 7.4.1 sends and expects.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+from urllib.parse import parse_qs, urlsplit
+
+from spinn_mam.errors import DoesNotFitError, SpinnMamError, Violation
+
+#: Longest a question "is the machine still mine?" waits for its answer (s); the host allows more than 10.
+LONGEST_WAIT = 10.0
+#: Chips that placement may need beyond the number that sPyNNaker asks for, as a factor.
+MARGIN = 1.1
+CHIPS_A_BOARD = 48
+#: The machines to choose from, smallest first.
+MACHINES = ((1, "spin5"), (3, "spin5-3"), (6, "spin5-6"), (12, "spin5-12"), (24, "spin5-24"))
+
+
+class Granted(NamedTuple):
+    """What the host is told of its machine: the address of its first board and the version of its boards."""
+
+    address: str
+    version: int
+
+
+def machine_for(n_chips: int | None = None, n_boards: int | None = None) -> str:
+    """Return the name of the smallest machine with so many chips or boards.
+
+    Parameters
+    ----------
+    n_chips, n_boards : int, optional
+        One of them; with the number of boards given the number of chips does not count.
+
+    Raises
+    ------
+    DoesNotFitError
+        If the largest of the machines is too small.
+
+    Examples
+    --------
+    >>> machine_for(n_chips=3), machine_for(n_chips=48), machine_for(n_boards=2)
+    ('spin5', 'spin5-3', 'spin5-3')
+    """
+    boards = n_boards or max(1, -(-int((n_chips or 1) * MARGIN) // CHIPS_A_BOARD))
+    for available, name in MACHINES:
+        if boards <= available:
+            return name
+    most = MACHINES[-1][0]
+    message = f"{boards} boards needed, at most {most} there: make the network smaller, or give a larger machine with --board-config"
+    raise DoesNotFitError("virtual board", [Violation("boards", "the script's network", message, boards / most)])
+
+
+class Allocator:
+    """The service: ``with Allocator(start, stop) as allocator`` and ``allocator.url`` for the configuration.
+
+    Parameters
+    ----------
+    start : callable
+        Takes the name of a machine, starts it and returns what the host is told.
+    stop : callable
+        Takes the address of a machine and stops it.
+    failed : callable
+        Takes the error if a machine can't be started.
+    """
+
+    def __init__(self, start: Callable[[str], Granted], stop: Callable[[str], None], failed: Callable[[SpinnMamError], None]) -> None:
+        self._start, self._stop, self._failed = start, stop, failed
+        self._given_back: dict[str, threading.Event] = {}
+        token = "/" + secrets.token_hex(16)  # other users of this computer can't ask for machines
+        allocator = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self._answer("GET")
+
+            def do_PUT(self) -> None:
+                self._answer("PUT")
+
+            def do_DELETE(self) -> None:
+                self._answer("DELETE")
+
+            def _answer(self, method: str) -> None:
+                parts = urlsplit(self.path)
+                if not (parts.path + "/").startswith(token + "/"):
+                    self.send_error(404)
+                    return
+                try:
+                    status, body = 200, allocator._reply(method, parts.path.removeprefix(token).strip("/"), parse_qs(parts.query))
+                except SpinnMamError as error:
+                    allocator._failed(error)
+                    status, body = 503, {"error": str(error)}
+                except ValueError as error:
+                    status, body = 400, {"error": str(error)}
+                data = json.dumps(body).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def log_message(self, format: str, *args: Any) -> None:
+                """Say nothing: the output is the script's."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}{token}"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="allocator", daemon=True).start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for event in self._given_back.values():
+            event.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _reply(self, method: str, path: str, query: dict[str, list[str]]) -> Any:
+        address = query.get("machineName", [""])[0]
+        if method == "DELETE":
+            event = self._given_back.get(address)
+            if event is not None and not event.is_set():
+                event.set()
+                self._stop(address)
+            return {}
+        if path == "checkLease":
+            held = [event for event in self._given_back.values() if not event.is_set()]
+            given_back = not held or held[-1].wait(LONGEST_WAIT)
+            return {"allocated": not given_back}
+        if path == "chipCoordinates":
+            return [0, 0, 0]
+        if path or method == "PUT":  # extendLease, power: always granted
+            return {}
+        numbers = {key: int(float(query[key][0])) if key in query else None for key in ("nChips", "nBoards")}
+        granted = self._start(machine_for(numbers["nChips"], numbers["nBoards"]))
+        self._given_back[granted.address] = threading.Event()
+        return {"machineName": granted.address, "version": granted.version, "bmpDetails": None}
