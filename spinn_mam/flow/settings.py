@@ -13,10 +13,12 @@ from spinn_mam.models import NetworkModel, load_model
 from spinn_mam.network.spec import NetworkSpec
 
 #: Backends of this version, the default first.
-BACKENDS = ("emulator", "nest")
-LAYOUTS = ("combined",)
+BACKENDS = ("emulator", "nest", "spinnaker")
+LAYOUTS = ("combined", "split")
+#: Degrees of connectivity that each backend can run, the default first.
+DEGREES = {"emulator": ("shared",), "nest": ("shared", "law"), "spinnaker": ("shared", "law", "expander")}
 DRIVES = ("poisson", "dc")
-#: Above this many synapses NEST draws its own from the same law.
+#: Above this many synapses NEST and sPyNNaker draw their own from the same law.
 LAW_ABOVE = 10_000_000
 #: Time steps are counted in 32 bits.
 MAX_STEPS = 2**31 - 1
@@ -43,16 +45,25 @@ class RunSettings:
     board_config : str
         Name or path.
     layout : str
+        How sPyNNaker lays neurons and synapses out on cores.
     neurons_per_core : int or None
         None leaves it to the budgets.
     time_scale_factor : float
         Wall-clock time over biological time on the machine.
     connectivity : str or None
-        None: the recipe's own synapses, but NEST draws its own above 1e7.
+        None: the recipe's own synapses, but NEST and sPyNNaker draw their own above 1e7.
     protocol : str
         Of the accuracy check.
     reference : str or None
         Path of reference statistics; None: the ones that ship, if there are any for this network.
+    target : str
+        Where sPyNNaker runs: ``"virtual"``, ``"spalloc"``, ``"ebrains"`` or a board's host name or address.
+    configurations : tuple of str
+        The user's own sPyNNaker configurations, which spalloc and ebrains take their server from.
+    drop, late : float
+        Probability that the virtual board loses a packet, or delivers it a tick late.
+    shuffle : bool
+        Whether the virtual board delivers packets of a tick in random order.
     """
 
     model: str
@@ -72,6 +83,11 @@ class RunSettings:
     connectivity: str | None = None
     protocol: str = "senk26"
     reference: str | None = None
+    target: str = "virtual"
+    configurations: tuple[str, ...] = ()
+    drop: float = 0.0
+    late: float = 0.0
+    shuffle: bool = False
 
     def load(self) -> tuple[NetworkModel, NetworkSpec]:
         """Load the model and derive its network, after checking every value.
@@ -87,7 +103,8 @@ class RunSettings:
         if self.drive is not None:
             one_of("--drive", self.drive, DRIVES)
         if self.connectivity is not None:
-            one_of("--connectivity", self.connectivity, ("shared", "law") if self.backend == "nest" else ("shared",))
+            one_of("--connectivity", self.connectivity, DEGREES[self.backend])
+        self._check_machine()
         in_range("--t-sim", self.t_sim, 0.0, math.inf, "above 0 (ms)", open_low=True)
         in_range("--warm-up", self.warm_up, 0.0, math.inf, "at least 0 (ms)")
         in_range("--threads", self.threads, 1, 1024, "1 to 1024")
@@ -109,11 +126,23 @@ class RunSettings:
             raise UsageError(f"--t-sim and --warm-up: {steps:.3g} time steps of {spec.dt:g} ms, at most {MAX_STEPS:.3g} are possible: simulate less")
         return model, spec
 
+    def _check_machine(self) -> None:
+        """Refuse flags of the machine that the backend does not have."""
+        for flag, value in (("--drop", self.drop), ("--late", self.late)):
+            in_range(flag, value, 0.0, 1.0, "a probability, 0 to 1")
+        if self.backend != "spinnaker":
+            if self.target != "virtual":
+                raise UsageError(f"--target {self.target}: only --backend spinnaker has targets")
+            if self.layout != "combined":
+                raise UsageError(f"--layout {self.layout}: the mapping and the {self.backend} have combined cores; use --backend spinnaker")
+        if (self.drop or self.late or self.shuffle) and (self.backend, self.target) != ("spinnaker", "virtual"):
+            raise UsageError("--drop, --late and --shuffle are for the virtual board: use --backend spinnaker --target virtual")
+
     def degree(self, spec: NetworkSpec) -> str:
-        """Return how the synapses of this run are the network's: ``"shared"`` or ``"law"``."""
+        """Return how the synapses of this run are the network's: ``"shared"``, ``"law"`` or ``"expander"``."""
         if self.connectivity is not None:
             return self.connectivity
-        return "law" if self.backend == "nest" and spec.n_synapses > LAW_ABOVE else "shared"
+        return "law" if self.backend != "emulator" and spec.n_synapses > LAW_ABOVE else "shared"
 
     def parameters(self, *names: str) -> dict[str, Any]:
         """Return some of the settings as plain data."""

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from spinn_mam.backends.base import Backend, Network, RunConfig
+from spinn_mam.backends.spinnaker.backend import SpinnakerBackend
+from spinn_mam.backends.spinnaker.targets import VERSIONS, make_target
 from spinn_mam.comparison import Comparison, ReferenceStatistics, compare
 from spinn_mam.deployment import Deployment
 from spinn_mam.energy.constants import load_power_constants
@@ -21,6 +23,7 @@ from spinn_mam.fixed_point.ring_buffer import ring_buffer_shifts
 from spinn_mam.flow.engine import Results, Stage, file_digest
 from spinn_mam.flow.settings import RunSettings
 from spinn_mam.machine.board_config import load_board_config
+from spinn_mam.machine.description import MachineDescription
 from spinn_mam.models import NetworkModel
 from spinn_mam.nest_reference.library import find_reference
 from spinn_mam.nest_reference.simulation import import_nest
@@ -71,7 +74,7 @@ def stage_folder(run: Path, name: str) -> Path:
 
 
 def make_backend(name: str) -> Backend:
-    """Make the backend of this name.
+    """Make the backend of this name; what needs more than a name is made by :func:`make_spinnaker`.
 
     Raises
     ------
@@ -87,6 +90,24 @@ def make_backend(name: str) -> Backend:
 
         return NestBackend()
     raise UsageError(f"--backend {name}: use emulator or nest")
+
+
+def make_spinnaker(settings: RunSettings, machine: MachineDescription) -> SpinnakerBackend:
+    """Make the spinnaker backend that a run asks for.
+
+    Raises
+    ------
+    UsageError
+        If its target cannot be.
+    """
+    version = VERSIONS.get(machine.n_chips // machine.n_boards, VERSIONS[48])
+    target = make_target(settings.target, version=version, configurations=[Path(name) for name in settings.configurations])
+    faults = None
+    if settings.drop or settings.late or settings.shuffle:
+        from spinn_mam.virtual_board.session import Injected
+
+        faults = Injected(settings.drop, settings.late, settings.shuffle, settings.seed)
+    return SpinnakerBackend(target, settings.layout, faults=faults)
 
 
 def _network_stage(settings: RunSettings, model: NetworkModel, network: Network) -> Stage:
@@ -137,12 +158,13 @@ def _mapping_stage(settings: RunSettings, spec: NetworkSpec) -> Stage:
         m = compute(lambda phase, done, total: None).metrics
         return f"fits: {m['cores']:,} cores on {m['chips']} chips of {machine.name}"
 
-    parameters = settings.parameters("layout", "neurons_per_core", "time_scale_factor", "seed") | {"machine": machine.digest()}
+    parameters = settings.parameters("neurons_per_core", "time_scale_factor", "seed") | {"machine": machine.digest()}
     return Stage("mapping", ("network",), parameters, make, Deployment.load, check=check_fit)
 
 
 def _simulation_stage(settings: RunSettings, network: Network, on_machine: bool) -> Stage:
-    backend = make_backend(settings.backend)
+    spinnaker = make_spinnaker(settings, load_board_config(settings.board_config)) if settings.backend == "spinnaker" else None
+    backend = spinnaker or make_backend(settings.backend)
     degree = settings.degree(network.spec)
     config = RunConfig(settings.t_sim, settings.warm_up, settings.seed, settings.threads, degree)  # type: ignore[arg-type]
 
@@ -161,11 +183,16 @@ def _simulation_stage(settings: RunSettings, network: Network, on_machine: bool)
     def make(folder: Path, results: Results, report: Report) -> Recording:
         deployment = results["mapping"] if on_machine else None
         check_backend(deployment)
-        recording = backend.start(network, config, deployment, report).result()
+        started = backend
+        if spinnaker is not None:
+            started = dataclasses.replace(spinnaker, folder=folder / "spynnaker", kept_log=folder.parent / "spynnaker.log")
+        recording = started.start(network, config, deployment, report).result()
         recording.save(folder / "recording.npz")
         return recording
 
     parameters = settings.parameters("backend", "t_sim", "warm_up", "seed") | {"connectivity": degree}
+    if spinnaker is not None:
+        parameters |= settings.parameters("target", "layout", "drop", "late", "shuffle")
     if not backend.capabilities.bit_exact:
         parameters |= settings.parameters("threads")  # NEST's random streams depend on them
     needs = ("network", "mapping") if on_machine else ("network",)

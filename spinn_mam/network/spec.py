@@ -213,6 +213,29 @@ class NetworkSpec:
         data: dict[str, Any] = _finite(dataclasses.asdict(self))
         return data
 
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> NetworkSpec:
+        """Make the network that :meth:`to_dict` gave."""
+
+        def distribution(d: dict[str, Any]) -> Distribution:
+            lower, upper = (np.inf * sign if d[key] is None else d[key] for key, sign in (("lower", -1), ("upper", 1)))
+            return Distribution(d["mean"], d["sd"], lower, upper)
+
+        populations = tuple(
+            Population(
+                **p
+                | {
+                    "neuron": p["neuron"] and NeuronParameters(**p["neuron"]),
+                    "drive": p["drive"] and PoissonDrive(**p["drive"]),
+                    "source_stop": np.inf if p["source_stop"] is None else p["source_stop"],
+                }
+            )
+            for p in data["populations"]
+        )
+        projections = tuple(Projection(**p | {"weight": distribution(p["weight"]), "delay": distribution(p["delay"])}) for p in data["projections"])
+        rates = tuple(data["expected_rates"])
+        return cls(**data | {"populations": populations, "projections": projections, "expected_rates": rates})
+
     def digest(self) -> str:
         """Return a hexadecimal digest of all values."""
         return _digest(self.to_dict())
