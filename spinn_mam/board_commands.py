@@ -53,12 +53,13 @@ def serve(
     any_binary: AnyBinary = False,
 ) -> None:
     """Serve a board until Ctrl-C; prints the configuration with which sPyNNaker uses it."""
+    from spinn_mam.virtual_board.faults import Faults
     from spinn_mam.virtual_board.report import report_text
-    from spinn_mam.virtual_board.session import Injected, VirtualBoard
+    from spinn_mam.virtual_board.session import VirtualBoard
 
     _check_address(host)
     with VirtualBoard(
-        board_config or "spin5", threads=threads, faults=Injected(drop, late, shuffle, seed), progress=_teller(), host=host, any_binary=any_binary
+        board_config or "spin5", threads=threads, faults=Faults(drop, late, shuffle, seed), progress=_teller(), host=host, any_binary=any_binary
     ) as board:
         typer.echo(f"# put this into ~/.spynnaker.cfg or, for one script, into spynnaker.cfg beside it\n{board.config}")
         _until_stopped(board)
@@ -84,9 +85,9 @@ def run(
     Neither the script nor the user's configuration is changed. The exit code is the script's.
     """
     from spinn_mam.virtual_board.allocation import machine_for
+    from spinn_mam.virtual_board.faults import Faults
     from spinn_mam.virtual_board.report import report_text
     from spinn_mam.virtual_board.script import run_script
-    from spinn_mam.virtual_board.session import Injected
 
     if boards and board_config is not None:
         raise UsageError("--boards and --board-config exclude each other: the machine has its number of boards")
@@ -95,7 +96,7 @@ def run(
         arguments or (),
         machine=machine_for(n_boards=boards) if boards else board_config,
         threads=threads,
-        faults=Injected(drop, late, shuffle, seed),
+        faults=Faults(drop, late, shuffle, seed),
         any_binary=any_binary,
         told=_teller(),
     )

@@ -66,16 +66,13 @@ def main() -> None:
 
 def _serve(options: BoardOptions, orders: Any, events: _Events) -> None:
     from spinn_mam.virtual_board.engine import Engine
-    from spinn_mam.virtual_board.faults import Faults
     from spinn_mam.virtual_board.hardware import Hardware
     from spinn_mam.virtual_board.scp.server import BoardServer
 
     started = time.monotonic()
-    injected = options.injected
     for tries_left in reversed(range(TRIES)):
         hardware = Hardware(options.machine, options.host or _loopback(options.machine.n_boards))
-        faults = Faults(drop=injected.drop, late=injected.late, shuffle=injected.shuffle, seed=injected.seed) if injected else None
-        watch = Watch(Engine(hardware, threads=options.threads, faults=faults), hardware, options, started, events.send)
+        watch = Watch(Engine(hardware, threads=options.threads, faults=options.faults), hardware, options, started, events.send)
         server = BoardServer(hardware, watch.engine)
         watch.attach(server)
         try:

@@ -28,7 +28,8 @@ from spinn_mam.virtual_board import child
 from spinn_mam.virtual_board.allocation import Allocator, Granted
 from spinn_mam.virtual_board.binaries import check_installation, check_unicorn
 from spinn_mam.virtual_board.events import BoardReport, Crashed, Event, Failed, Refused
-from spinn_mam.virtual_board.session import SETTINGS, Injected, VirtualBoard, config_text
+from spinn_mam.virtual_board.faults import Faults
+from spinn_mam.virtual_board.session import SETTINGS, VirtualBoard, config_text
 
 CONFIG = ".spynnaker.cfg"
 #: Time that a script has to end by itself after a core crashed, and after it was asked to end (s).
@@ -56,7 +57,7 @@ class _Boards:
     """The boards of one script: at most one at a time, started when asked for."""
 
     threads: int
-    injected: Injected
+    faults: Faults
     any_binary: bool
     told: Callable[[Event], None]
     running: dict[str, VirtualBoard] = field(default_factory=dict)
@@ -65,7 +66,7 @@ class _Boards:
     crash: tuple[float, Crashed] | None = None
 
     def start(self, machine: str | Path) -> Granted:
-        board = VirtualBoard(machine, threads=self.threads, faults=self.injected, progress=self._hear, any_binary=self.any_binary).start()
+        board = VirtualBoard(machine, threads=self.threads, faults=self.faults, progress=self._hear, any_binary=self.any_binary).start()
         self.running[board.address] = board
         return Granted(board.address, board.version)
 
@@ -101,7 +102,7 @@ def run_script(
     *,
     machine: str | Path | None = None,
     threads: int = 2,
-    faults: Injected | None = None,
+    faults: Faults | None = None,
     any_binary: bool = False,
     told: Callable[[Event], None] = lambda event: None,
     environment: Mapping[str, str] | None = None,
@@ -117,7 +118,7 @@ def run_script(
         Board configuration; default the smallest machine that sPyNNaker asks for.
     threads : int
         Threads that run cores.
-    faults : Injected, optional
+    faults : Faults, optional
         What is to go wrong; default nothing.
     any_binary : bool
         Start binaries that the board is not tested with, too.
@@ -141,7 +142,7 @@ def run_script(
         raise UsageError(f"SCRIPT {script}: no such file")
     check_unicorn()
     check_installation()
-    boards = _Boards(threads, faults or Injected(), any_binary, told)
+    boards = _Boards(threads, faults or Faults(), any_binary, told)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="spinn-mam-board-")))
         stack.callback(boards.close)

@@ -27,6 +27,7 @@ from spinn_mam.machine.board_config import load_board_config
 from spinn_mam.machine.description import MachineDescription
 from spinn_mam.virtual_board.binaries import check_unicorn
 from spinn_mam.virtual_board.events import BoardReport, Crashed, Event, Failed, Ready
+from spinn_mam.virtual_board.faults import Faults
 
 #: Longest a board may take to start and to stop (s): compiling its kernels for the first time takes most of it.
 LONGEST_START, LONGEST_STOP = 300.0, 5.0
@@ -53,38 +54,6 @@ SETTINGS: Mapping[str, str] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
-class Injected:
-    """What the machine does and the board does not, on request: each packet is lost or late with a probability, their order is shuffled.
-
-    Attributes
-    ----------
-    drop, late : float
-        Probability for each delivery, 0 to 1; a late one comes a tick later.
-    shuffle : bool
-        Whether packets that arrive together come in random order.
-    seed : int
-        Seed of these draws.
-    """
-
-    drop: float = 0.0
-    late: float = 0.0
-    shuffle: bool = False
-    seed: int = 1
-
-    def __post_init__(self) -> None:
-        for name, value in (("drop", self.drop), ("late", self.late)):
-            if not 0 <= value <= 1:
-                raise UsageError(f"{name} is {value}: it is a probability, from 0 to 1")
-
-    def __bool__(self) -> bool:
-        return bool(self.drop or self.late or self.shuffle)
-
-    def __str__(self) -> str:
-        parts = [f"drop {self.drop:g}"] * bool(self.drop) + [f"late {self.late:g}"] * bool(self.late) + ["shuffle"] * self.shuffle
-        return f"{', '.join(parts)}; seed {self.seed}" if parts else ""
-
-
-@dataclass(frozen=True, slots=True)
 class BoardOptions:
     """All that the board's process needs.
 
@@ -94,7 +63,7 @@ class BoardOptions:
     host : str or None
         Address of the first board; None for any free loopback addresses.
     threads : int
-    injected : Injected
+    faults : Faults
     any_binary : bool
         Whether binaries are started that the board is not tested with.
     """
@@ -102,7 +71,7 @@ class BoardOptions:
     machine: MachineDescription
     host: str | None
     threads: int
-    injected: Injected
+    faults: Faults
     any_binary: bool
 
 
@@ -115,7 +84,7 @@ class VirtualBoard:
         Name or document of a board configuration, a machine, or a number of boards (the smallest machine that has them).
     threads : int
         Threads that run cores.
-    faults : Injected, optional
+    faults : Faults, optional
         What is to go wrong; default nothing.
     progress : callable, optional
         Called with each event, from a thread of its own.
@@ -148,7 +117,7 @@ class VirtualBoard:
         machine: str | Path | MachineDescription | int = "spin5",
         *,
         threads: int = 2,
-        faults: Injected | None = None,
+        faults: Faults | None = None,
         progress: Callable[[Event], None] | None = None,
         host: str | None = None,
         any_binary: bool = False,
@@ -162,7 +131,7 @@ class VirtualBoard:
             machine = machine_for(n_boards=machine)
         self.machine = machine if isinstance(machine, MachineDescription) else load_board_config(machine)
         self.crashed: list[Crashed] = []
-        self._options = BoardOptions(self.machine, host, threads, faults or Injected(), any_binary)
+        self._options = BoardOptions(self.machine, host, threads, faults or Faults(), any_binary)
         self._progress = progress
         self._addresses: tuple[str, ...] = ()
         self._failed: Failed | None = None

@@ -15,7 +15,8 @@ from rich.console import Console
 from spinn_mam import __version__, cli
 from spinn_mam.errors import AccuracyError, BackendUnavailableError, DoesNotFitError, RunFailedError, UsageError, Violation
 
-VERBS = ("run", "plan", "show", "machines", "compare", "plot", "cite")
+VERBS = ("run", "plan", "show", "machines", "compare", "plot", "cite", "board")
+TWO_WORDS = ("board serve", "board run")
 SMALL = ("pd14", "--n-scaling", "0.02", "--k-scaling", "0.05")
 Invoke = Callable[..., tuple[int, str, str]]
 
@@ -58,9 +59,9 @@ def test_the_list_of_verbs_is_readable_at_80_columns(invoke: Invoke) -> None:
     assert max(map(len, out.splitlines())) <= 80
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", [*VERBS, *TWO_WORDS])
 def test_help_of_each_verb_is_readable_at_80_columns(invoke: Invoke, verb: str) -> None:
-    code, out, _ = invoke(verb, "--help")
+    code, out, _ = invoke(*verb.split(), "--help")
     assert code == 0
     assert max(map(len, out.splitlines())) <= 80
     assert "..." not in out
