@@ -88,7 +88,7 @@ class Stream:
     Examples
     --------
     >>> Stream((1, 2, 3, 4)).word()
-    3612058570
+    591437861
     """
 
     def __init__(self, seed: Sequence[int]) -> None:
@@ -212,7 +212,7 @@ def draw(stream: Stream, kind: int, parameters: Sequence[int]) -> int:
     if kind == CONSTANT:
         return p[0]
     if kind == UNIFORM:
-        return wrap32(p[0] + ((stream.word() >> (32 - FRACTION_BITS)) * wrap32(p[1] - p[0]) >> FRACTION_BITS))
+        return wrap32(p[0] + ((stream.word() >> 1) * wrap32(p[1] - p[0]) >> 31))
     if kind == EXPONENTIAL:
         return wrap32(stream.exponential() * p[0] >> FRACTION_BITS)
     if kind in (NORMAL, NORMAL_TO_BOUNDARY):
@@ -296,8 +296,7 @@ def draw_value(state: Any, kind: Any, p: Any, table: Any) -> Any:
     if kind == CONSTANT:
         return np.int64(p[0])
     if kind == UNIFORM:
-        fraction = np.int64(next_word(state) >> np.uint64(32 - FRACTION_BITS))
-        return _wrap(p[0] + ((fraction * _wrap(p[1] - p[0])) >> FRACTION_BITS))
+        return _wrap(p[0] + ((np.int64(next_word(state) >> np.uint64(1)) * _wrap(p[1] - p[0])) >> 31))
     if kind == EXPONENTIAL:
         return _wrap((_exponential(state) * p[0]) >> FRACTION_BITS)
     mean, sd, low, high = p[0], p[1], p[2], p[3]
