@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from spinn_mam.virtual_board.session import VirtualBoard
 
 app = typer.Typer(
-    help="A SpiNNaker board in software: the shipped ARM binaries run on an emulated processor, without hardware.",
+    help="Serve or use a SpiNNaker board in software.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -52,7 +52,10 @@ def serve(
     seed: Seed = 1,
     any_binary: AnyBinary = False,
 ) -> None:
-    """Serve a board until Ctrl-C; prints the configuration with which sPyNNaker uses it."""
+    """Serve a board until Ctrl-C.
+
+    Prints the configuration with which sPyNNaker uses it, then what happens on it. The shipped ARM binaries run on an emulated processor.
+    """
     from spinn_mam.virtual_board.faults import Faults
     from spinn_mam.virtual_board.report import report_text
     from spinn_mam.virtual_board.session import VirtualBoard
