@@ -71,7 +71,8 @@ def to_s1615(value: float) -> int:
     >>> to_s1615(0.1)
     3277
     """
-    bits = round(value * ONE)
+    # The host rounds the decimal number it prints, not the binary one: they differ where one of them lies halfway.
+    bits = round(Decimal(repr(float(value))) * ONE)
     if not -(1 << 31) <= bits < 1 << 31:
         raise UsageError(f"{value:g} does not fit the machine's number format s16.15, [-65536, 65536): check the unit of this parameter")
     return bits

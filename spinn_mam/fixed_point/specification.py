@@ -1,4 +1,4 @@
-"""What an emulated SpiNNaker core computes, in plain integers: the specification that the fast kernels must equal.
+"""What SpiNNaker's neuron and synapse cores compute, in plain integers: the specification that the fast kernels must equal.
 
 Problem
     Say without room for interpretation what sPyNNaker's ``IF_curr_exp`` does in a time step, spike by spike and bit by
@@ -12,26 +12,37 @@ Method
     1. The slot due now is shifted left into s16.15, multiplied by ``init`` and added to the synaptic current; it is
        cleared.
     2. Outside the refractory period the membrane potential moves towards ``alpha = I R + V_rest`` by the closed form
-       ``V = alpha - exp_TC (alpha - V)``; inside it, the refractory counter goes down by one.
-    3. A potential at or above threshold is a spike: reset, refractory counter set.
+       ``V = alpha - exp_TC (alpha - V)`` with ``I = I_exc - I_inh + I_offset``; inside it, the refractory counter goes
+       down by one.
+    3. A potential at or above threshold is a spike, in the refractory period too: reset, refractory counter set.
     4. The synaptic currents decay.
     5. The spikes of this step, of neurons and of sources, enter the ring buffers.
 
-    So an input with a delay of d slots, sent in step t, acts on V in step t + d. Products and decays truncate. The order
-    is that of a core which holds synapses and neurons together.
+    So an input with a delay of d slots, sent in step t, acts on V in step t + d. Products and decays truncate towards minus
+    infinity; sums, products and shifts wrap to 32 bits.
+
+    In the *combined* layout one core holds synapses and neurons together. In the *split* layout, sPyNNaker's default at
+    0.1 ms, several cores work for a neuron core: each synapse core has ring buffers of its own, and each Poisson core a
+    sum of its own, which stop at 65,535 by themselves. The neuron core adds what they hand over as 32-bit words with two
+    neurons each, neuron 2k in the lower half: a sum that passes 65,535 does **not** stop there. It wraps, and the carry
+    raises the slot of neuron 2k + 1 by one. As long as the sums of a receptor stay within 16 bits, both layouts give the
+    same; :attr:`Trace.n_saturated` counts where they don't.
 
 Cost
     Python integers: about 10 microseconds a neuron and step. For small networks.
 
 Reference
-    The comparison of 32,000 potentials and 280 spikes of the shipped binary (sPyNNaker 1!7.4.1) with an integer model
-    in this order found no difference. Rhodes et al. (2018), doi:10.3389/fnins.2018.00816, describe the software.
+    The binaries that ship with sPyNNaker 1!7.4.1: ``tests/conformance/test_binary_exactness.py`` runs random networks on
+    both and finds no difference in spikes and potentials. Rhodes et al. (2018), doi:10.3389/fnins.2018.00816, describe
+    the software.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from typing import Literal
 
 from spinn_mam.fixed_point.parameters import LifConstants
 from spinn_mam.fixed_point.s1615 import decay, multiply, wrap32
@@ -65,6 +76,8 @@ class Synapse:
         Magnitude in units of the ring buffer, 0 to 65,535.
     delay : int
         Slots, at least 1.
+    core : int
+        Synapse core that holds it, in the split layout.
     """
 
     source: int
@@ -72,6 +85,7 @@ class Synapse:
     receptor: int
     weight: int
     delay: int
+    core: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +99,7 @@ class Trace:
     v : list of list of int
         Membrane potential (mV, s16.15) of each neuron at the beginning of each step, as the machine records it.
     n_saturated : int
-        Ring-buffer slots that reached their limit.
+        Slots whose inputs from everywhere sum to more than 65,535.
     n_events : int
         Synapses passed by spikes.
     """
@@ -102,6 +116,28 @@ def add_saturating(slot: int, weight: int) -> int:
     All summands are at least zero, so any order of additions ends at min(sum, 65,535).
     """
     return min(slot + weight, SLOT_MAX)
+
+
+def add_packed(contributions: Iterable[Sequence[int]]) -> list[int]:
+    """Add the slots that synapse and Poisson cores hand to a neuron core, for one receptor, as the neuron core does.
+
+    Parameters
+    ----------
+    contributions : iterable of sequence of int
+        For each core that hands over, the slots of all neurons of the neuron core in their order, 0 to 65,535 each.
+
+    Returns
+    -------
+    list of int
+        The sums' lower 16 bits; neurons 2k + 1 with the carry of neuron 2k.
+
+    Examples
+    --------
+    >>> add_packed([[65535, 10, 65535, 10], [2, 20, 0, 65535]])
+    [1, 31, 65535, 9]
+    """
+    totals = [sum(slots) for slots in zip(*contributions, strict=True)]
+    return [(total + (totals[i - 1] >> 16 if i % 2 else 0)) & SLOT_MAX for i, total in enumerate(totals)]
 
 
 def slot_to_input(slot: int, shift: int) -> int:
@@ -158,6 +194,9 @@ def simulate(
     *,
     drive: Callable[[int, int], int] = lambda step, neuron: 0,
     sources: Callable[[int], Sequence[int]] = lambda step: (),
+    layout: Literal["combined", "split"] = "combined",
+    slices: Sequence[int] | None = None,
+    i_init: Sequence[tuple[int, int]] | None = None,
 ) -> Trace:
     """Simulate a small network.
 
@@ -171,10 +210,16 @@ def simulate(
         Initial potentials (mV, s16.15).
     n_steps : int
     drive : callable(step, neuron) -> int
-        Further excitatory input of a neuron that is due in a step, in units of the ring buffer (at least 0); it enters
-        the slot by one saturating addition.
+        Further excitatory input of a neuron that is due in a step, in units of the ring buffer (at least 0). In the
+        combined layout it enters the slot by one saturating addition; in the split layout a Poisson core hands it over.
     sources : callable(step) -> sequence of int
         Indices (from n_neurons on) of the sources that spike in a step, in order, once for each spike.
+    layout : str
+        Whether synapses and neurons share a core or several synapse cores feed a neuron core.
+    slices : sequence of int, optional
+        Neurons of each neuron core, in their order (default: all on one). Matters for carries of the split layout.
+    i_init : sequence of (int, int), optional
+        Initial excitatory and inhibitory currents (nA, s16.15; default 0).
 
     Returns
     -------
@@ -182,35 +227,49 @@ def simulate(
     """
     n = len(constants)
     depth = 1 + max((s.delay for s in synapses), default=1)
-    ring = [[[0, 0] for _ in range(n)] for _ in range(depth)]
+    n_cores = 1 + max((s.core for s in synapses), default=0) if layout == "split" else 1
+    bounds = _bounds(slices or [n])
+    # ring[slot][core][receptor][neuron]; the 16-bit slots cannot tell 65,535 reached from 65,535 passed, so the true sums are kept beside them
+    ring = [[[[0] * n for _ in range(2)] for _ in range(n_cores)] for _ in range(depth)]
+    sums = [[[0] * n for _ in range(2)] for _ in range(depth)]
     outgoing: dict[int, list[Synapse]] = {}
     for synapse in synapses:
         outgoing.setdefault(synapse.source, []).append(synapse)
-    states = [NeuronState(v) for v in v_init]
+    states = [NeuronState(v, *i) for v, i in zip(v_init, i_init or [(0, 0)] * n, strict=True)]
     trace_v: list[list[int]] = []
     spikes: list[tuple[int, int]] = []
     n_saturated = n_events = 0
-    # The 16-bit slots cannot tell 65,535 reached from 65,535 passed, so the true sums are kept beside them.
-    sums = [[[0, 0] for _ in range(n)] for _ in range(depth)]
     for step in range(n_steps):
         now = step % depth
         trace_v.append([state.v for state in states])
-        fired: list[int] = []
-        for i, state in enumerate(states):
-            extra = drive(step, i)
-            ring[now][i][EXCITATORY] = add_saturating(ring[now][i][EXCITATORY], extra)
-            sums[now][i][EXCITATORY] += extra
-            if update_neuron(state, constants[i], (ring[now][i][0], ring[now][i][1]), shifts[i]):
-                fired.append(i)
-            n_saturated += sum(total > SLOT_MAX for total in sums[now][i])
-            ring[now][i] = [0, 0]
-            sums[now][i] = [0, 0]
+        extra = [drive(step, i) for i in range(n)]
+        slots = [_due([core[r] for core in ring[now]], extra if r == EXCITATORY else [0] * n, layout, bounds) for r in range(2)]
+        sums[now][EXCITATORY] = [a + b for a, b in zip(sums[now][EXCITATORY], extra, strict=True)]
+        n_saturated += sum(total > SLOT_MAX for totals in sums[now] for total in totals)
+        ring[now] = [[[0] * n for _ in range(2)] for _ in range(n_cores)]
+        sums[now] = [[0] * n for _ in range(2)]
+        fired = [i for i in range(n) if update_neuron(states[i], constants[i], (slots[0][i], slots[1][i]), shifts[i])]
         fired.extend(sources(step))
         spikes.extend((step, i) for i in fired)
         for i in fired:
             for s in outgoing.get(i, ()):
-                slot = ring[(step + s.delay) % depth][s.target]
-                slot[s.receptor] = add_saturating(slot[s.receptor], s.weight)
-                sums[(step + s.delay) % depth][s.target][s.receptor] += s.weight
+                due = (step + s.delay) % depth
+                slot = ring[due][s.core if layout == "split" else 0][s.receptor]
+                slot[s.target] = add_saturating(slot[s.target], s.weight)
+                sums[due][s.receptor][s.target] += s.weight
                 n_events += 1
     return Trace(spikes, trace_v, n_saturated, n_events)
+
+
+def _bounds(slices: Sequence[int]) -> list[tuple[int, int]]:
+    """First and last + 1 neuron of each neuron core."""
+    ends = list(accumulate(slices))
+    return list(zip([0, *ends], ends, strict=False))
+
+
+def _due(cores: list[list[int]], extra: list[int], layout: str, bounds: list[tuple[int, int]]) -> list[int]:
+    """Combine what synapse cores and the drive hold of one receptor for one step."""
+    if layout == "combined":
+        return [add_saturating(slot, more) for slot, more in zip(cores[0], extra, strict=True)]
+    handed = [*cores, [min(more, SLOT_MAX) for more in extra]]
+    return [slot for lo, hi in bounds for slot in add_packed(core[lo:hi] for core in handed)]
