@@ -28,6 +28,9 @@ from spinn_mam.report import tables
 from spinn_mam.report.html import write_report
 from spinn_mam.report.run_report import RunResult, mapping_picture, report_content, run_figures
 
+#: Packages that a backend's results depend on.
+PACKAGES = {"nest": ("nest-simulator",), "spinnaker": ("sPyNNaker", "unicorn")}
+
 
 def run_model(
     settings: RunSettings,
@@ -201,6 +204,9 @@ def _metrics(result: RunResult, settings: RunSettings) -> dict[str, Any]:
         "n_synaptic_events": recording.activity.n_synaptic_events if recording.activity else None,
         "peak_rss_bytes": provenance.get("peak_rss_bytes", psutil.Process().memory_info().rss),
         "connectivity": settings.degree(result.spec),
+        "target": provenance.get("target"),
+        "timing": provenance.get("timing"),
+        "losses": provenance.get("losses"),
     }
     metrics: dict[str, Any] = {
         "format": "spinn_mam.metrics/1",
@@ -223,7 +229,7 @@ def _manifest(result: RunResult, command: Sequence[str], results: Results) -> di
         seeds={"network": result.settings["seed"], "run": result.settings["seed"]},
         digests={"network": result.spec.digest()} | digests,
         wall_times_s=result.stage_times_s,
-        packages=("nest-simulator",) if result.backend == "nest" else (),
+        packages=PACKAGES.get(result.backend, ()),
         extra={
             "provenance": dict(result.recording.provenance),
             "sources": {key: source.model_dump() for key, source in result.model.content.sources.items()},

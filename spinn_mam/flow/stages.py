@@ -32,6 +32,7 @@ from spinn_mam.partitioning.check import check
 from spinn_mam.partitioning.export import write_pacman_json
 from spinn_mam.partitioning.pipeline import map_network
 from spinn_mam.recording import Recording
+from spinn_mam.virtual_board.faults import Faults
 
 Report = Callable[[str, float, float], None]
 #: All stages that a run can have; a stage's folder has its number here, whatever stages the run has.
@@ -102,11 +103,7 @@ def make_spinnaker(settings: RunSettings, machine: MachineDescription) -> Spinna
     """
     version = VERSIONS.get(machine.n_chips // machine.n_boards, VERSIONS[48])
     target = make_target(settings.target, version=version, configurations=[Path(name) for name in settings.configurations])
-    faults = None
-    if settings.drop or settings.late or settings.shuffle:
-        from spinn_mam.virtual_board.session import Injected
-
-        faults = Injected(settings.drop, settings.late, settings.shuffle, settings.seed)
+    faults = Faults(settings.drop, settings.late, settings.shuffle, settings.seed)
     return SpinnakerBackend(target, settings.layout, faults=faults)
 
 

@@ -26,7 +26,7 @@ from spinn_mam.report import statistics_figures
 from spinn_mam.report.content import Absent, Cell, Citation, KeyNumber, Mark, Override, Picture, ReportContent, Table, Verdict
 from spinn_mam.report.machine_picture import draw_populations, mapping_figure
 from spinn_mam.report.model_tables import format_value, value_rows
-from spinn_mam.report.tables import mapping_rows
+from spinn_mam.report.tables import loss_lines, mapping_rows
 
 FULL_SCALE = "full scale"
 
@@ -114,6 +114,8 @@ def report_content(result: RunResult, manifest: Mapping[str, Any]) -> ReportCont
     ]
     if "rtf" in provenance:
         numbers.append(KeyNumber("Real-time factor", f"{provenance['rtf']:.2f}", f"{result.backend}, on this host"))
+    if "timing" in provenance:
+        numbers.append(KeyNumber("Timing", "not modelled", f"{provenance['timing']} (virtual board)"))
     if "peak_rss_bytes" in provenance:
         numbers.append(KeyNumber("Memory", f"{provenance['peak_rss_bytes'] / 2**30:.2f} GiB", "peak of the process"))
     if result.deployment is not None:
@@ -205,7 +207,19 @@ def _warnings(result: RunResult) -> tuple[str, ...]:
         "n_zero_weights": "weights were rounded to zero",
         "n_delays_not_compensated": "synapses have a delay too short for the machine's convention",
     }
-    return tuple(f"{p[key]:,} {text}." for key, text in texts.items() if p.get(key))
+    clipped = [f"{p[key]:,} {text}." for key, text in texts.items() if p.get(key)]
+    return (*clipped, *(f"{text}." for text in loss_lines(p.get("losses", {}))), *_board_warnings(p.get("board", {})))
+
+
+def _board_warnings(board: Mapping[str, Any]) -> list[str]:
+    """Say where cores of the virtual board did more in a step than a core has time for, and what was injected."""
+    over = {name: load for name, load in board.get("binaries", {}).items() if load["ticks_over_budget"]}
+    found = [
+        f"{load['ticks_over_budget']:,} of {load['ticks']:,} time steps of {name} took more instructions than the {board['cycles_per_tick']:,} "
+        f"cycles that a core has for one (up to {load['instructions_max']:,}): a machine would overrun; use a larger time-scale factor."
+        for name, load in over.items()
+    ]
+    return found + ([f"Faults were injected into the virtual board: {board['injected']}."] if board.get("injected") else [])
 
 
 def _rates_figure(spec: NetworkSpec, recording: Recording, comparison: Comparison | str | None) -> Figure:

@@ -15,7 +15,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import util
 from pathlib import Path
 from typing import Any, ClassVar
@@ -35,6 +35,7 @@ from spinn_mam.machine.description import MachineDescription
 from spinn_mam.nest_reference.simulation import expected_out_degrees
 from spinn_mam.partitioning.structures import NEURON
 from spinn_mam.recording import ActivityCounts, Recording
+from spinn_mam.virtual_board.faults import Faults
 
 DELAY_OFFSET_STEPS = 1
 #: What a run on the virtual board shows, and what it does not.
@@ -58,15 +59,15 @@ class SpinnakerBackend:
         Where the child works; it stays, for those who want to look. None for a temporary folder.
     kept_log : Path
         Where its log goes if the run fails.
-    faults : object or None
-        What the virtual board is to get wrong (:class:`spinn_mam.virtual_board.session.Injected`).
+    faults : Faults
+        What the virtual board is to get wrong.
     """
 
     target: Target
     layout: str = "combined"
     folder: Path | None = None
     kept_log: Path = Path(process.LOG)
-    faults: Any = None
+    faults: Faults = field(default_factory=Faults)
 
     name: ClassVar[str] = "spinnaker"
 

@@ -5,7 +5,8 @@ PyNN's (nA, nF). Each neuron has one Poisson source of the summed rate, connecte
 lets split cores take the input over shared memory; the drive's own delay only moves independent counts in time.
 
 ``shared`` synapses are lists, sorted by source and target: 7.4.1 finds the longest row of a list in the list's own order
-and reserves too little for an unsorted one. ``law`` and ``expander`` synapses are generated on the machine.
+and reserves too little for an unsorted one. ``law`` and ``expander`` synapses are generated on the machine, where a delay is cut
+off to whole steps (0.3 ms, which is 0.29999 in s16.15, to 2 steps of 0.1 ms): half a step more makes that rounding.
 """
 
 from __future__ import annotations
@@ -167,7 +168,7 @@ def _law(job: Job, index: int) -> tuple[Any, Any]:
     bounded = Distribution(delay.mean, delay.sd, delay.lower, min(delay.upper, delay.mean + SPREAD * delay.sd))
     synapse = sim.StaticSynapse(
         weight=_distribution(projection.weight, 1.0 / PA_PER_NA, 0.0),
-        delay=_distribution(bounded, 1.0, job.delay_offset_steps * spec.dt),
+        delay=_distribution(bounded, 1.0, (job.delay_offset_steps + 0.5) * spec.dt),
     )
     return sim.FixedTotalNumberConnector(projection.n_synapses), synapse
 
