@@ -15,6 +15,7 @@ Reference: the protocol is what ``hbp_allocator.py`` of SpiNNFrontEndCommon 7.4.
 from __future__ import annotations
 
 import json
+import math
 import secrets
 import threading
 from collections.abc import Callable
@@ -59,7 +60,7 @@ def machine_for(n_chips: int | None = None, n_boards: int | None = None) -> str:
     >>> machine_for(n_chips=3), machine_for(n_chips=48), machine_for(n_boards=2)
     ('spin5', 'spin5-3', 'spin5-3')
     """
-    boards = n_boards or max(1, -(-int((n_chips or 1) * MARGIN) // CHIPS_A_BOARD))
+    boards = n_boards or max(1, math.ceil((n_chips or 1) * MARGIN / CHIPS_A_BOARD))
     for available, name in MACHINES:
         if boards <= available:
             return name
