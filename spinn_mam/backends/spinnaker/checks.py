@@ -57,7 +57,7 @@ def check_run(network: Network, run: RunConfig, deployment: Deployment | None, *
 
 def _check_times(findings: Findings, spec: NetworkSpec, run: RunConfig, deployment: Deployment | None, on_hardware: bool) -> None:
     step_us = spec.dt * 1000.0
-    # sPyNNaker rounds the step up to microseconds: 1.1 ms becomes 1101 of them, and 62.5 becomes 63
+    # sPyNNaker rounds the step up to microseconds: 2.007 ms becomes 2008 of them, and 0.0625 ms 63
     if math.ceil(step_us) != round(step_us) or abs(step_us - round(step_us)) > 1e-9:
         findings.add("time step", "network", f"dt = {spec.dt!r} ms becomes {math.ceil(step_us)} microseconds on the machine: use another step")
     steps = (run.t_sim + run.warm_up) / spec.dt

@@ -9,7 +9,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,18 +128,15 @@ def run_child(
         raise failure(folder, child.returncode, kept_log)
 
 
-def end(child: subprocess.Popen[bytes]) -> None:
+def end(child: subprocess.Popen[bytes], grace_s: float = GRACE_S) -> None:
     """End a child: interrupt it so that it gives its machine back, then kill it with all it started."""
-    started = time.monotonic()
-    for number in (signal.SIGINT, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(max(0.1, started + GRACE_S - time.monotonic()))
-            if number == signal.SIGINT:
-                continue
-        if child.returncode is not None:
-            return
+    with contextlib.suppress(ProcessLookupError):
+        child.send_signal(signal.SIGINT)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(grace_s)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
 
 
 def failure(folder: Path, returncode: int, kept_log: Path) -> RunFailedError:
