@@ -15,7 +15,7 @@ MODULES = {".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__
 LEVELS = [
     {"errors"},
     {"units", "network", "machine", "recording", "provenance"},
-    {"models", "fixed_point", "partitioning", "deployment", "analysis", "energy", "virtual_board"},
+    {"models", "fixed_point", "expander", "partitioning", "deployment", "analysis", "energy", "virtual_board"},
     {"comparison"},
     {"nest_reference"},
     {"backends"},

@@ -14,7 +14,7 @@ Cost
     30 ns a synapse and thread; 12 bytes a synapse of the edge at hand.
 
 Reference
-    :mod:`spinn_mam.network.expander.specification`, whose synapses these are, in its order.
+    :mod:`spinn_mam.expander.specification`, whose synapses these are, in its order.
 """
 
 from __future__ import annotations
@@ -26,9 +26,8 @@ import numpy as np
 import numpy.typing as npt
 
 from spinn_mam.errors import UsageError
-from spinn_mam.fixed_point.random_streams import normal_table, stream_states
-from spinn_mam.network.expander import kernels
-from spinn_mam.network.expander.region import (
+from spinn_mam.expander import kernels
+from spinn_mam.expander.region import (
     FIXED_POST,
     FIXED_PROBABILITY,
     FIXED_TOTAL,
@@ -37,7 +36,8 @@ from spinn_mam.network.expander.region import (
     ExpanderRegion,
     ParameterGenerator,
 )
-from spinn_mam.network.expander.specification import Synapses, edge_scale
+from spinn_mam.expander.specification import Synapses, edge_scale
+from spinn_mam.fixed_point.random_streams import normal_table, stream_states
 
 _FAILURES = {
     kernels.NO_ROOM: "no row has room for a synapse: the host reserved rows that are too short",

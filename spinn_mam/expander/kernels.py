@@ -1,4 +1,4 @@
-"""Compiled generators of the machine's synapses: :mod:`spinn_mam.network.expander.specification`, for all cores at once.
+"""Compiled generators of the machine's synapses: :mod:`spinn_mam.expander.specification`, for all cores at once.
 
 The population stream is walked once for all cores of a population instead of once on each; cores then work in parallel,
 each with its own stream. Numba promotes mixed signed and unsigned integers to float, so constants are typed.
@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numba import njit, prange
 
+from spinn_mam.expander.region import ALL_TO_ALL, FIXED_PROBABILITY, FIXED_TOTAL, ONE_TO_ONE
+from spinn_mam.expander.specification import MAX_TRIES
 from spinn_mam.fixed_point.random_streams import GAVE_UP, below, below_coarse, draw_value, next_word
 from spinn_mam.fixed_point.s1615 import FRACTION_BITS
-from spinn_mam.network.expander.region import ALL_TO_ALL, FIXED_PROBABILITY, FIXED_TOTAL, ONE_TO_ONE
-from spinn_mam.network.expander.specification import MAX_TRIES
 
 #: Entries of an edge's table of integers.
 (

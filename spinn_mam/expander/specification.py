@@ -35,15 +35,15 @@ import numpy as np
 import numpy.typing as npt
 
 from spinn_mam.errors import UsageError
-from spinn_mam.fixed_point.random_streams import Stream, draw
-from spinn_mam.fixed_point.s1615 import FRACTION_BITS, wrap32
-from spinn_mam.network.expander.region import (
+from spinn_mam.expander.region import (
     FIXED_POST,
     NONE,
     Edge,
     ExpanderRegion,
     MatrixLayout,
 )
+from spinn_mam.fixed_point.random_streams import Stream, draw
+from spinn_mam.fixed_point.s1615 import FRACTION_BITS, wrap32
 
 #: Sources that are tried for a synapse before the core stops with an error.
 MAX_TRIES = 10
