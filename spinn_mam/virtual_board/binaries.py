@@ -13,6 +13,7 @@ import csv
 import hashlib
 import importlib.util
 import io
+import struct
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -31,8 +32,11 @@ SOURCES = {
     "SpiNNFrontEndCommon": ("spinn_front_end_common", "common_model_binaries/*.aplx"),
     "SpiNNMan": ("spinnman", "messages/spinnaker_boot/boot_data/*.boot"),
 }
-#: Hosts send whole words and pad blocks: an image may be this many bytes longer than its file.
-PADDING_BYTES = 255
+#: Records at the beginning of an APLX file: operation and three words. What is copied from a place relative to its record (RCOPY: target,
+#: distance, bytes) is in the file; EXEC is the last record.
+_RECORD = struct.Struct("<4I")
+_RCOPY, _EXEC = 2, 4
+_OTHER_RECORDS = (1, 3)
 #: Binaries that ran on the board in the regression networks.
 TESTED = frozenset(
     {
@@ -121,25 +125,34 @@ def identify(image: bytes) -> Binary | None:
     Parameters
     ----------
     image : bytes
-        As it was loaded: the file, perhaps with padding behind it.
+        As it was loaded: the file, and whatever is in memory behind it.
 
     Examples
     --------
     >>> identify(b"not a binary") is None
     True
     """
-    for size, found in _by_size().items():
-        if 0 <= len(image) - size <= PADDING_BYTES and (binary := found.get(hashlib.sha256(memoryview(image)[:size]).hexdigest())):
-            return binary
-    return None
+    return _by_digest().get(hashlib.sha256(memoryview(image)[: aplx_bytes(image)]).hexdigest())
+
+
+def aplx_bytes(image: bytes) -> int:
+    """Return the length of the APLX file that an image begins with, as its own records say; 0 if it is none."""
+    end = 0
+    for at in range(0, len(image) - _RECORD.size + 1, _RECORD.size):
+        operation, _, distance, n_bytes = _RECORD.unpack_from(image, at)
+        end = max(end, at + _RECORD.size)
+        if operation == _RCOPY:
+            end = max(end, at + distance + n_bytes)
+        elif operation == _EXEC:
+            return end
+        elif operation not in _OTHER_RECORDS:
+            break
+    return 0
 
 
 @cache
-def _by_size() -> Mapping[int, Mapping[str, Binary]]:
-    sizes: dict[int, dict[str, Binary]] = {}
-    for binary in pinned().values():
-        sizes.setdefault(binary.n_bytes, {})[binary.sha256] = binary
-    return sizes
+def _by_digest() -> Mapping[str, Binary]:
+    return {binary.sha256: binary for binary in pinned().values()}
 
 
 def binary_path(name: str) -> Path:

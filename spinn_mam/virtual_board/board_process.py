@@ -12,14 +12,12 @@ import secrets
 import signal
 import sys
 import threading
-import time
 import traceback
 from typing import Any
 
 from spinn_mam.errors import BackendUnavailableError, RunFailedError, SpinnMamError
 from spinn_mam.virtual_board.events import Failed, Ready
 from spinn_mam.virtual_board.session import BoardOptions
-from spinn_mam.virtual_board.watch import Watch
 
 #: How often other loopback addresses are tried when those chosen are taken.
 TRIES = 20
@@ -65,16 +63,15 @@ def main() -> None:
 
 
 def _serve(options: BoardOptions, orders: Any, events: _Events) -> None:
-    from spinn_mam.virtual_board.engine import Engine
     from spinn_mam.virtual_board.hardware import Hardware
     from spinn_mam.virtual_board.scp.server import BoardServer
+    from spinn_mam.virtual_board.watch import WatchedEngine
 
-    started = time.monotonic()
     for tries_left in reversed(range(TRIES)):
         hardware = Hardware(options.machine, options.host or _loopback(options.machine.n_boards))
-        watch = Watch(Engine(hardware, threads=options.threads, faults=options.faults), hardware, options, started, events.send)
-        server = BoardServer(hardware, watch.engine)
-        watch.attach(server)
+        engine = WatchedEngine(hardware, options, events.send)
+        server = BoardServer(hardware, engine)
+        engine.watch.attach(server)
         try:
             server.__enter__()
             break
@@ -88,8 +85,8 @@ def _serve(options: BoardOptions, orders: Any, events: _Events) -> None:
                 pickle.load(orders)
             except EOFError:
                 break
-            events.send(watch.report())
-        events.send(watch.report())
+            events.send(engine.watch.report())
+        events.send(engine.watch.report())
     finally:
         server.__exit__(None, None, None)
 

@@ -47,6 +47,15 @@ def test_an_image_is_known_by_its_content() -> None:
 
 
 @spynnaker
+def test_the_length_of_an_image_is_in_its_records() -> None:
+    for name, binary in binaries.pinned().items():
+        if binary.distribution != "SpiNNMan":  # the boot image is no APLX file
+            image = binaries.binary_path(name).read_bytes()
+            assert binaries.aplx_bytes(image + b"rest") == binary.n_bytes == len(image)
+    assert binaries.aplx_bytes(bytes(64)) == 0
+
+
+@spynnaker
 def test_a_changed_binary_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     changed = tmp_path / "synapses.aplx"
     changed.write_bytes(b"other")
