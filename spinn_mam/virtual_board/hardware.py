@@ -53,7 +53,6 @@ class Hardware:
 
     def __init__(self, machine: MachineDescription, host: str = "127.0.0.2") -> None:
         self.machine = machine
-        self.host = host
         self._check(machine)
         self.chips: list[Chip] = []
         for row in range(machine.n_chips):
@@ -68,8 +67,7 @@ class Hardware:
             chip.ethernet = self.chips[machine.ethernet[chip.index]]
         self._rows = machine.rows()
         self.ethernet_chips = [self.chips[row] for row in machine.ethernet_rows]
-        for chip, address in zip(self.ethernet_chips, self._addresses(host, machine.n_boards), strict=True):
-            chip.ip_address = address
+        self.set_addresses(host)
         self._next_link = self._links_toward()
 
     @property
@@ -86,6 +84,18 @@ class Hardware:
     def root(self) -> Chip:
         """The chip that the host boots."""
         return self.chips[0]
+
+    def set_addresses(self, host: str) -> None:
+        """Give the boards addresses from ``host`` on; to be called before booting.
+
+        Raises
+        ------
+        UsageError
+            If ``host`` is not an IPv4 address with enough addresses after it.
+        """
+        self.host = host
+        for chip, address in zip(self.ethernet_chips, self._addresses(host, self.machine.n_boards), strict=True):
+            chip.ip_address = address
 
     def chip(self, x: int, y: int) -> Chip | None:
         """Return the working chip at these coordinates, or None."""

@@ -22,6 +22,7 @@ from spinn_mam.virtual_board.hardware import Hardware
 from spinn_mam.virtual_board.heap import Heap, HeapDamagedError
 from spinn_mam.virtual_board.memory_map import CPU_CLOCK_MHZ, SDRAM_BASE, SDRAM_BYTES, SYSRAM_BASE, SYSRAM_UNBUFFERED
 from spinn_mam.virtual_board.router_allocation import COPY_BYTES, RouterTable
+from spinn_mam.virtual_board.state import C_ALIVE, C_MONITOR
 from spinn_mam.virtual_board.structs import (
     N_CORES,
     SDRAM_SYSTEM_BUFFER_WORDS,
@@ -236,6 +237,8 @@ def _initialise(chip: Chip, hardware: Hardware, values: bytes) -> None:
     _initialise_sdram(sv, sdram_words, system_bytes, buffer_words)
     _initialise_sysram(sv, sysram_words, n_buffers)
     _initialise_cores(sv)
+    chip.controller[C_MONITOR] = chip.virtual_to_physical[0]
+    chip.controller[C_ALIVE] = sum(1 << int(p) for core, p in enumerate(chip.virtual_to_physical) if p != 255 and core not in chip.dead_cores)
     router = chip.router
     router.registers[RouterRegisters.CONTROL] = 0x00400001 | int(chip.virtual_to_physical[0]) << 8
     router.registers[RouterRegisters.DIAGNOSTIC_ENABLE] = 0xFFFF
