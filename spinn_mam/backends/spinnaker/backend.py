@@ -133,7 +133,7 @@ class SpinnakerBackend:
             facts = Facts.load(folder)
             with np.load(folder / SPIKES, allow_pickle=False) as stored:
                 step, neuron = stored["step"] + 1, stored["neuron"]
-            extra = self._read_back(job, folder, facts)
+            extra = self._read_back(job, folder)
             _tidy(folder)
         kept = (step >= n_warm + 1) & (step < n_warm + n_kept + 1)
         recording = Recording(
@@ -174,12 +174,12 @@ class SpinnakerBackend:
             keys = {"machine_name": board.address, "version": str(board.version), **SETTINGS}
             yield keys, lambda: _board_provenance(board)
 
-    def _read_back(self, job: Job, folder: Path, facts: Facts) -> dict[str, Any]:
+    def _read_back(self, job: Job, folder: Path) -> dict[str, Any]:
         if job.degree != "expander":
             return {}
         from spinn_mam.backends.spinnaker.readback import compare_synapses
 
-        return compare_synapses(job, folder, facts)
+        return compare_synapses(job, folder)
 
     def _provenance(self, job: Job, facts: Facts) -> dict[str, Any]:
         provenance: dict[str, Any] = {

@@ -11,12 +11,16 @@ off to whole steps (0.3 ms, which is 0.29999 in s16.15, to 2 steps of 0.1 ms): h
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import spynnaker.pyNN as sim
+from spynnaker.pyNN.data import SpynnakerDataView
+from spynnaker.pyNN.models.neuron import PopulationVertex
+from spynnaker.pyNN.utilities.bit_field_utilities import is_sdram_poisson_source
 
 from spinn_mam.backends.spinnaker.job import Job, initial_potentials, pynn_seed
 from spinn_mam.network.spec import Distribution, NetworkSpec, Population
@@ -26,6 +30,8 @@ SPREAD = 6.4
 #: sPyNNaker derives the shift from the largest sum (nA); any sum above half and below all of 2^shift gives it.
 SHARE_OF_RANGE = 0.75
 PA_PER_NA = 1000.0
+#: Label of the region that a core's generators read.
+GENERATOR_REGION = "ConnectorBuilderRegion"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +93,38 @@ def synapses(projection: Any) -> npt.NDArray[Any]:
     """Read a projection's synapses back from the machine: a structured array of source, target, weight (nA) and delay (ms)."""
     edge, information = projection._projection_edge, projection._synapse_information
     return np.asarray(edge.post_vertex.get_connections_from_machine(edge, information))
+
+
+def generators(script: Script) -> dict[str, npt.NDArray[Any]]:
+    """Collect what the machine's generators were told.
+
+    Returns
+    -------
+    dict
+        ``"edges P"``: for target population P the projections that its cores generate, in their order, -1 for a drive;
+        ``"region P LO"``: the bytes of the generators' region of the core whose first target is LO.
+    """
+    found: dict[str, npt.NDArray[Any]] = {}
+    index_of = {id(projection): index for index, projection in script.projections.items()}
+    with sqlite3.connect(f"file:{SpynnakerDataView.get_ds_database_path()}?mode=ro", uri=True) as database:
+        for number, population in enumerate(script.populations):
+            vertex = population._vertex
+            if not isinstance(vertex, PopulationVertex):
+                continue
+            made = [
+                projection
+                for projection in vertex.incoming_projections
+                if projection._synapse_information.may_generate_on_machine() and not is_sdram_poisson_source(projection._projection_edge)
+            ]
+            found[f"edges {number}"] = np.array([index_of.get(id(projection), -1) for projection in made], np.int64)
+            for core in vertex.machine_vertices:
+                place = SpynnakerDataView.get_placement_of_vertex(core)
+                query = "SELECT content FROM region WHERE x = ? AND y = ? AND p = ? AND region_label = ?"
+                for (content,) in database.execute(query, (place.x, place.y, place.p, GENERATOR_REGION)):
+                    if content is not None:
+                        found[f"region {number} {core.vertex_slice.lo_atom}"] = np.frombuffer(content, np.uint8)
+    database.close()
+    return found
 
 
 def _population(job: Job, index: int) -> Any:

@@ -1,0 +1,88 @@
+"""Check what the machine's generators made: synapse for synapse against what this package makes from the same seeds and slices."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from spinn_mam.backends.spinnaker.job import SYNAPSES, Job
+from spinn_mam.errors import RunFailedError
+from spinn_mam.fixed_point.ring_buffer import weight_scales
+from spinn_mam.expander.population import PopulationExpander
+from spinn_mam.expander.region import read_region
+
+IntArray = npt.NDArray[np.int64]
+
+
+def compare_synapses(job: Job, folder: Path) -> dict[str, Any]:
+    """Compare the synapses that were read back with those made here.
+
+    Parameters
+    ----------
+    job : Job
+    folder : Path
+        Of the child, with the synapses and the regions that the generators read.
+
+    Returns
+    -------
+    dict
+        ``n_synapses_compared`` and ``synapses_digest`` (of all synapses), for the manifest.
+
+    Raises
+    ------
+    RunFailedError
+        If a synapse differs: names projection and number.
+    """
+    spec = job.network.spec
+    scales = weight_scales(np.array(job.shifts, np.int64)) * 1000.0  # units for each nA
+    state, n_compared = hashlib.blake2b(digest_size=16), 0
+    with np.load(folder / SYNAPSES, allow_pickle=False) as stored:
+        for target in range(len(spec.populations)):
+            name = f"edges {target}"
+            if name not in stored or len(stored[name]) == 0:
+                continue
+            for index, (_, made) in zip(stored[name].tolist(), expander(stored, target).expand(), strict=True):
+                if index < 0:
+                    continue
+                ours = _sorted(made.source, made.target, made.weight, made.delay)
+                read = stored[f"projection {index}"]
+                scale = scales[target, int(spec.projections[index].receptor == "inhibitory")]
+                weight, delay = np.rint(np.abs(read["weight"]) * scale), np.rint(read["delay"] / spec.dt)
+                theirs = _sorted(read["source"], read["target"], weight, delay)
+                where = f"{spec.names[spec.projections[index].source]} to {spec.names[target]}"
+                _check_same(where, ours, theirs)
+                state.update(ours.tobytes())
+                n_compared += ours.shape[1]
+    return {"n_synapses_compared": n_compared, "synapses_digest": state.hexdigest()}
+
+
+def expander(stored: Any, target: int) -> PopulationExpander:
+    """Make the expander of a target population from the regions of its cores."""
+    start = f"region {target} "
+    names = sorted((name for name in stored if name.startswith(start)), key=lambda name: int(name.removeprefix(start)))
+    return PopulationExpander.from_regions([read_region(stored[name].tobytes()) for name in names])
+
+
+def _sorted(*columns: npt.NDArray[Any]) -> IntArray:
+    """Sort synapses by all columns, shape (4, n_synapses)."""
+    table = np.array([column.astype(np.int64) for column in columns])
+    return table[:, np.lexsort(table[::-1])]
+
+
+def _check_same(where: str, ours: IntArray, theirs: IntArray) -> None:
+    if ours.shape != theirs.shape:
+        raise RunFailedError(
+            f"{where}: the machine has {theirs.shape[1]:,} synapses, its generators make {ours.shape[1]:,} from these seeds and slices"
+        )
+    wrong = np.flatnonzero((ours != theirs).any(axis=0))
+    if len(wrong):
+        first = int(wrong[0])
+        columns = "source, target, weight (units), delay (steps)"
+        raise RunFailedError(
+            f"{where}: {len(wrong):,} of {ours.shape[1]:,} synapses on the machine are not those made here from the same seeds and slices; "
+            f"the first: {columns} = {theirs[:, first].tolist()} there, {ours[:, first].tolist()} here"
+        )
