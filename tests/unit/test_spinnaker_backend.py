@@ -180,6 +180,7 @@ def test_the_microcircuit_passes() -> None:
         (changed(delay=Distribution(100.0, 0.0)), "delay", "1001 steps, 576"),
         (changed(delay=Distribution(-1.0, 0.0)), "delay", "below one step"),
         (changed(I_e=1e9), "parameter", "s16.15"),
+        (changed(source_rate=70_000.0), "rate", "65535 at most"),
         (changed(source_start=700.03), "source", "not a whole number"),
         (changed(source_stop=600.0), "source", "stops before"),
     ],

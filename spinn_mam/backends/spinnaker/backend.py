@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import util
@@ -29,7 +29,7 @@ from spinn_mam.backends.spinnaker.checks import check_run
 from spinn_mam.backends.spinnaker.job import SPIKES, SYNAPSES, Facts, Job
 from spinn_mam.backends.spinnaker.targets import Target, configuration
 from spinn_mam.deployment import Deployment
-from spinn_mam.errors import MissingExtraError, UsageError, Violation
+from spinn_mam.errors import MissingExtraError, RunFailedError, UsageError, Violation
 from spinn_mam.machine.board_config import load_board_config
 from spinn_mam.machine.description import MachineDescription
 from spinn_mam.nest_reference.simulation import expected_out_degrees
@@ -44,6 +44,25 @@ UNTIMED = "functionally executed, timing not modelled"
 STANDARD_MACHINES = ("spin5", "spin5-3", "spin5-6", "spin5-12", "spin5-24")
 #: sPyNNaker's placement leaves cores free where the cores of a slice have to share a chip.
 CHIPS_MARGIN = 1.3
+
+
+@dataclass(frozen=True, slots=True)
+class _Machine:
+    """The machine of a run.
+
+    Attributes
+    ----------
+    keys : mapping
+        Of ``[Machine]``.
+    provenance : callable
+        What it says of the run.
+    watch : callable
+        Raises if it has failed.
+    """
+
+    keys: Mapping[str, str]
+    provenance: Callable[[], dict[str, Any]] = dict
+    watch: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +145,10 @@ class SpinnakerBackend:
             time_scale_factor=deployment.time_scale_factor,
             delay_offset_steps=DELAY_OFFSET_STEPS,
         )
-        with self._work_folder() as folder, self._machine(deployment, run.threads, progress) as (keys, report):
+        with self._work_folder() as folder, self._machine(deployment, run.threads, progress) as machine:
             job.save(folder)
-            process.run_child(folder, configuration(keys), self.kept_log, lambda phase: progress(phase.title, phase.done, 1.0))
-            board = report()
+            process.run_child(folder, configuration(machine.keys), self.kept_log, lambda phase: progress(phase.title, phase.done, 1.0), machine.watch)
+            board = machine.provenance()
             facts = Facts.load(folder)
             with np.load(folder / SPIKES, allow_pickle=False) as stored:
                 step, neuron = stored["step"] + 1, stored["neuron"]
@@ -161,10 +180,10 @@ class SpinnakerBackend:
             yield Path(folder)
 
     @contextmanager
-    def _machine(self, deployment: Deployment, threads: int, progress: Progress) -> Iterator[tuple[dict[str, str], Callable[[], dict[str, Any]]]]:
-        """Give the ``[Machine]`` keys of the target, and what tells about the virtual board; the board runs as long as this is open."""
+    def _machine(self, deployment: Deployment, threads: int, progress: Progress) -> Iterator[_Machine]:
+        """Give the machine of the target; a virtual board runs as long as this is open."""
         if not self.target.is_virtual:
-            yield dict(self.target.machine), dict
+            yield _Machine(self.target.machine)
             return
         from spinn_mam.virtual_board.session import SETTINGS, VirtualBoard
 
@@ -172,7 +191,7 @@ class SpinnakerBackend:
         progress(f"start a virtual board: {machine.name}", 0.0, 0.0)
         with VirtualBoard(machine, threads=threads, faults=self.faults) as board:
             keys = {"machine_name": board.address, "version": str(board.version), **SETTINGS}
-            yield keys, lambda: _board_provenance(board)
+            yield _Machine(keys, lambda: _board_provenance(board), lambda: _check_board(board))
 
     def _read_back(self, job: Job, folder: Path) -> dict[str, Any]:
         if job.degree != "expander":
@@ -246,6 +265,15 @@ def _board_provenance(board: Any) -> dict[str, Any]:
     report = dataclasses.asdict(board.report())
     del report["crashed"]
     return {"board": report | {"binaries": {name: dict(load) for name, load in report["binaries"].items()}}}
+
+
+def _check_board(board: Any) -> None:
+    """Raise if a core of the virtual board has crashed, or the board itself: sPyNNaker would find out late, or never."""
+    if board.crashed:
+        raise RunFailedError(f"a core of the virtual board crashed; the log of sPyNNaker is kept\n{board.crashed[0]}")
+    if not board.running:
+        board.report()
+        raise RunFailedError("the virtual board has ended by itself")
 
 
 def _tidy(folder: Path) -> None:

@@ -24,6 +24,8 @@ SHORTEST_TICK_US = 100
 MAX_SOURCES_PER_CORE = 500
 #: Number range of s16.15, which all parameters are written in.
 S1615_MAX = 2.0**16
+#: Rates of sources are u16.16 (spikes/s): a larger one wraps around.
+MAX_RATE = 65_535.0
 #: Steps are counted in 32 bits, and one bit is the sign of a difference.
 MAX_STEPS = 2**31 - 1
 
@@ -124,6 +126,9 @@ def _check_weight(findings: Findings, where: str, weight: float, units: float) -
 def _check_parameters(findings: Findings, spec: NetworkSpec) -> None:
     for population in spec.populations:
         where = f"population {population.name}"
+        rate = population.source_rate if population.drive is None else population.drive.rate
+        if rate > MAX_RATE:
+            findings.add("rate", where, f"sources of {rate:g} spikes/s, {MAX_RATE:g} at most: divide them", rate / MAX_RATE)
         if population.is_source:
             for name, value in (("source_start", population.source_start), ("source_stop", population.source_stop)):
                 if math.isfinite(value) and abs(value / spec.dt - round(value / spec.dt)) > 1e-6:

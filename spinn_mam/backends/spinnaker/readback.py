@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from spinn_mam.backends.spinnaker.job import SYNAPSES, Job
 from spinn_mam.errors import RunFailedError
-from spinn_mam.fixed_point.ring_buffer import weight_scales
 from spinn_mam.expander.population import PopulationExpander
 from spinn_mam.expander.region import read_region
+from spinn_mam.fixed_point.ring_buffer import weight_scales
 
 IntArray = npt.NDArray[np.int64]
 
