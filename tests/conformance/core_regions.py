@@ -165,13 +165,11 @@ def synapse_core(core: Slice, matrices: Sequence[Matrix], sdram: int) -> Core:
     return Core("synapses.aplx", regions)
 
 
-def array_core(spikes: Sequence[Sequence[int]], key: int, dt: float) -> Core:
-    """``reverse_iptag_multicast_source``: sources that spike in given steps."""
-    mask = key_mask(n_bits(len(spikes)) + COLOUR_BITS)
+def array_core(events: Sequence[tuple[int, int]], dt: float, key: int | None = None, mask: int = 0) -> Core:
+    """``reverse_iptag_multicast_source``: sends keys in given steps; with a key and mask of its own, as sPyNNaker sets it up, only those."""
     steps: dict[int, list[int]] = {}
-    for i, times in enumerate(spikes):
-        for step in times:
-            steps.setdefault(step, []).append(key + (i << COLOUR_BITS) + (step & (1 << COLOUR_BITS) - 1))
+    for step, spike in events:
+        steps.setdefault(step, []).append(spike)
     data = b""
     for step in sorted(steps):
         for at in range(0, len(steps[step]), 60):
@@ -181,14 +179,20 @@ def array_core(spikes: Sequence[Sequence[int]], key: int, dt: float) -> Core:
     data += b"\x03\x40"  # stop
     data += b"\x00" * (-len(data) % 4)
     buffer = np.frombuffer(data, "<u4").astype(np.uint32)
+    own = (0, 0, 0, 0, 1, 0, 0) if key is None else (1, key, 1, 0, 1, key, mask)
     regions = {
         0: _system("reverse_iptag_multicast_source", dt),
-        1: Region.of(1, key, 1, 0, 1, key, mask, 4 * len(buffer), 4 * len(buffer) + 256, 0, 0, 1, 5),
+        1: Region.of(*own, 4 * len(buffer), 4 * len(buffer) + 256, 0, 0, 1, 5),
         2: Region.of(1, 0, 0, 0),
         3: Region(buffer, len(buffer)),
         4: Region.of(n_words=PROVENANCE_WORDS),
     }
     return Core("reverse_iptag_multicast_source.aplx", regions)
+
+
+def spike_key(key: int, neuron: int, step: int) -> int:
+    """Key of a spike: neuron and, to tell late packets, the last bits of the step."""
+    return key + (neuron << COLOUR_BITS) + (step & (1 << COLOUR_BITS) - 1)
 
 
 def transfer_bytes(core: Slice) -> int:

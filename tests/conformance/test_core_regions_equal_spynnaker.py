@@ -9,7 +9,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from core_regions import COLOUR_BITS, Core, Matrix, Neuron, Slice, array_core, combined_core, n_bits, neuron_core, synapse_core
+from core_regions import (
+    COLOUR_BITS,
+    Core,
+    Matrix,
+    Neuron,
+    Slice,
+    array_core,
+    combined_core,
+    key_mask,
+    n_bits,
+    neuron_core,
+    spike_key,
+    synapse_core,
+)
 
 from spinn_mam.fixed_point.ring_buffer import quantise_weights, weight_scales
 from spinn_mam.network.spec import NeuronParameters
@@ -30,14 +43,15 @@ for i, q in enumerate(job["populations"]):
     p = sim.Population(len(q["v"]), sim.IF_curr_exp(**q["cell"]), label=f"p{i}", additional_parameters=extra)
     p.initialize(v=q["v"], isyn_exc=q["i_exc"], isyn_inh=q["i_inh"])
     p.record(["v", "spikes"])
-    for pre, rows, receptor in ((source, q["from_source"], "excitatory"), (source, q["from_source_inh"], "inhibitory"), (p, q["recurrent"], "inhibitory")):
+    for pre, name, receptor in ((source, "from_source", "excitatory"), (source, "from_source_inh", "inhibitory"), (p, "recurrent", "inhibitory")):
+        rows = q[name]
         if rows:
             sim.Projection(pre, p, sim.FromListConnector([(a, b, w, dt * d) for a, b, w, d in rows]), receptor_type=receptor)
 sim.run(dt * 40)
 sim.end()
 db = sqlite3.connect(glob.glob("reports/*/run_1/ds.sqlite3")[0])
 cores = {}
-for x, y, p, number, content in db.execute("select region.x, region.y, region.p, region_num, content from region natural join core where not is_system"):
+for x, y, p, number, content in db.execute("select x, y, p, region_num, content from region natural join core where not is_system"):
     words = [int.from_bytes(content[i:i + 4], "little") for i in range(0, len(content), 4)] if content else []
     cores.setdefault(f"{x},{y},{p}", {})[number] = words
 json.dump(cores, open("regions.json", "w"))
@@ -127,7 +141,8 @@ def test_regions_are_those_of_the_host_tools(dt, tmp_path):
             ours = [(combined_core(slice_, matrices), host, {15})]
         else:
             ours = [(neuron_core(slice_, host[8][0], 1), host, {4}), (synapse_core(slice_, matrices, synapse_host[10][0]), synapse_host, {3})]
-        source = array_core(q["spikes"], source_key, dt)
+        events = [(step, spike_key(source_key, i, step)) for i, times in enumerate(q["spikes"]) for step in times]
+        source = array_core(events, dt, source_key, key_mask(n_bits(m) + COLOUR_BITS))
         source_host = find(1, [1, source_key, 1, 0, 1, source_key])
         source.regions[1].words[[7, 8, 12]] = np.array(source_host[1])[[7, 8, 12]]  # sizes of the buffer, and an offset within the step
         ours.append((source, source_host, {3}))
@@ -163,15 +178,15 @@ def test_array_buffer_is_what_the_tools_send():
     from spinnman.messages.eieio import EIEIOType
     from spinnman.messages.eieio.command_messages import EventStopRequest
 
-    spikes = [[3, 17], [], [17, 40]]
+    events = [(3, 0x4003), (40, 0x4028), (17, 0x4001), (17, 0x4021)]
     expected = b""
     for step in (3, 17, 40):
         message = messages.EIEIODataMessage.create(EIEIOType.KEY_32_BIT, timestamp=step)
-        for i, times in enumerate(spikes):
-            if step in times:
-                message.add_key(0x4000 + (i << COLOUR_BITS) + step % 16)
+        for when, key in events:
+            if when == step:
+                message.add_key(key)
         expected += message.bytestring
     expected += EventStopRequest().bytestring
-    buffer = array_core(spikes, 0x4000, 0.1).regions[3].words.tobytes()
+    buffer = array_core(events, 0.1).regions[3].words.tobytes()
     assert buffer[: len(expected)] == expected
     assert len(buffer) - len(expected) < 4
