@@ -91,6 +91,7 @@ def run_child(
     RunFailedError
         If the child failed.
     """
+    folder = folder.resolve()  # the child has another working directory
     home = folder / "home"
     home.mkdir()
     (home / CONFIGURATION).write_text(configuration, encoding="utf-8")
@@ -98,7 +99,7 @@ def run_child(
     with (folder / LOG).open("wb") as log:
         child = subprocess.Popen(
             # -P: nothing in the working directory is taken for a module
-            [sys.executable, "-P", "-m", "spinn_mam.backends.spinnaker.child", str(folder.resolve())],
+            [sys.executable, "-P", "-m", "spinn_mam.backends.spinnaker.child", str(folder)],
             cwd=folder,
             env={**(os.environ if environment is None else environment), **own},
             stdin=subprocess.PIPE,
