@@ -222,8 +222,10 @@ class Commands:
         return self._applications.start(chip, staged, c.arg3), b""
 
     def _count(self, request: Request) -> Answer:
+        """Count the cores in a state: on an Ethernet chip those of its board, since the host asks these chips only and adds up."""
         c = request.command
-        return Code.OK, _WORD.pack(self._applications.count(request.chip, c.arg2, c.arg1 & 0xFF)[0])
+        board = [chip for chip in self._hardware.chips if chip.ethernet is request.chip] or [request.chip]
+        return Code.OK, _WORD.pack(sum(self._applications.count(chip, c.arg2, c.arg1 & 0xFF)[0] for chip in board))
 
     def _signal(self, request: Request) -> Answer:
         c = request.command
