@@ -70,8 +70,8 @@ class RouterRegisters:
     STATUS: ClassVar[int] = 1
     ERROR_STATUS: ClassVar[int] = 5
     DUMP_HEADER: ClassVar[int] = 6
-    FIXED_ROUTE: ClassVar[int] = 10
     DIAGNOSTIC_ENABLE: ClassVar[int] = 11
+    FIXED_ROUTE: ClassVar[int] = 33
     TABLE_SIZE: ClassVar[int] = 1024
 
     #: 3-bit codes of the P2P table.
