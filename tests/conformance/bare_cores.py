@@ -94,14 +94,17 @@ class BareBoard:
 
     def run(self, n_steps: int, start: int = 0) -> None:
         """Let all cores run for some steps."""
-        self._settle({CpuState.PAUSED})
+        self._settle({CpuState.PAUSED, CpuState.READY})
         for row, core in self._cores:
             command = struct.pack("<2H3I", NEW_RUN_TIME, 0, start + n_steps, 0, start) + struct.pack("<I", 0)
             self.mailboxes.send(self.hardware.chips[row], core, SdpMessage(NO_REPLY, 0xFF, 3 << 5 | core, 0xFF, 0, 0, command))
-        self._settle({CpuState.SYNC0})
+        self._settle({CpuState.SYNC0, CpuState.SYNC1})
         for row, core in self._cores:
-            chip = self.hardware.chips[row]
-            chip.controller[C_FLAGS] &= ~np.uint32(1 << core)
+            chip, bit = self.hardware.chips[row], np.uint32(1 << core)
+            if self.variables[row].state(core) == CpuState.SYNC0:
+                chip.controller[C_FLAGS] &= ~bit
+            else:  # the two alternate from run to run
+                chip.controller[C_FLAGS] |= bit
             self.engine.interrupt(chip, core)
         self._settle({CpuState.READY})  # with the recordings complete
 

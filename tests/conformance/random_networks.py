@@ -112,7 +112,7 @@ def deploy(board: BareBoard, networks: Sequence[RandomNetwork]) -> list[Deployed
         while waiting and core + waiting[0].n_cores <= chip.n_cores and len(out) < 200:
             network = waiting.pop(0)
             base = (len(out) + 1) << 16
-            out.append(_deploy(board, chip, core, base, network))
+            out.append(deploy_at(board, chip, core, base, network))
             core += network.n_cores
             key = base + (len(network.slices) << KEY_BITS)
             events += [(step, spike_key(key, i, step)) for i, steps in enumerate(network.spikes) for step in steps]
@@ -121,7 +121,8 @@ def deploy(board: BareBoard, networks: Sequence[RandomNetwork]) -> list[Deployed
     return out
 
 
-def _deploy(board: BareBoard, chip: Chip, first: int, base: int, network: RandomNetwork) -> Deployed:
+def deploy_at(board: BareBoard, chip: Chip, first: int, base: int, network: RandomNetwork) -> Deployed:
+    """Load a network on the cores from ``first`` on, with keys from ``base`` on."""
     n_sources = [len(part) for part in network.slices] + ([len(network.spikes)] if network.spikes else [])
     keys = [base + (vertex << KEY_BITS) for vertex in range(len(n_sources))]
     synapses = network.quantised()
@@ -178,9 +179,6 @@ def make_network(rng: random.Random, dt: float, n_steps: int, kind: str | None =
     sizes = [rng.choice([1, 2, 3, 4, 5, 8, 12]) for _ in range(rng.choice([1, 1, 2]))]
     if rng.random() < 0.05:
         sizes = [rng.choice([17, 32, 33])]
-    if n_synapse_cores > 1:
-        # with an odd number a carry of the last neuron would go where no neuron is
-        sizes = [n + n % 2 for n in sizes]
     delay_bits = rng.randint(1, 5)
     high = rng.choice([0, 1, 2, 3, 5])
     shifts = (rng.randint(0, high), rng.randint(0, high))
@@ -188,7 +186,7 @@ def make_network(rng: random.Random, dt: float, n_steps: int, kind: str | None =
         shifts = (rng.randint(8, 15), rng.randint(8, 15))
     n = sum(sizes)
     n_arrays = rng.choice([0, 1, 3, 8])
-    slices = tuple(tuple(_neuron(rng, kind, dt) for _ in range(size)) for size in sizes)
+    slices = tuple(tuple(make_neuron(rng, kind, dt) for _ in range(size)) for size in sizes)
     n_synapses = rng.randint(0, 6 * (n + n_arrays)) if kind != "saturating" else rng.randint(4, 12) * (n + n_arrays)
     synapses = tuple(
         (rng.randrange(n + n_arrays), rng.randrange(n), _weight(rng, kind, shifts), rng.randint(1, 1 << delay_bits)) for _ in range(n_synapses)
@@ -197,7 +195,7 @@ def make_network(rng: random.Random, dt: float, n_steps: int, kind: str | None =
     return RandomNetwork(kind, dt, n_steps, split, slices, shifts, delay_bits, n_synapse_cores, synapses, spikes)
 
 
-def _neuron(rng: random.Random, kind: str, dt: float) -> Neuron:
+def make_neuron(rng: random.Random, kind: str, dt: float) -> Neuron:
     scale = dt / 0.1
     parameters = NeuronParameters(
         C_m=rng.choice([250.0, rng.uniform(50, 500)]),
