@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numba import njit, prange
 
-from spinn_mam.expander.region import ALL_TO_ALL, FIXED_PROBABILITY, FIXED_TOTAL, ONE_TO_ONE
+from spinn_mam.expander.region import ALL_TO_ALL, FIXED_PRE, FIXED_PROBABILITY, FIXED_TOTAL, ONE_TO_ONE
 from spinn_mam.expander.specification import MAX_TRIES
 from spinn_mam.fixed_point.random_streams import GAVE_UP, below, below_coarse, draw_value, next_word
 from spinn_mam.fixed_point.s1615 import FRACTION_BITS
@@ -45,14 +45,14 @@ DONE, NO_ROOM, NEVER_IN_BOUNDS, NO_MATRIX = range(4)
 _WORD = 0xFFFFFFFF
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _steps(delay: Any, steps_per_ms: Any) -> Any:
     """Turn a delay (ms, s16.15) into steps."""
     steps = (((delay * steps_per_ms) >> FRACTION_BITS) + 0x80000000 & _WORD) - 0x80000000
     return np.int64(1) if steps < 0 else (steps >> FRACTION_BITS) & 0xFFFF
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _stored_weight(weight: Any, scale: Any) -> Any:
     """Scale a weight (s16.15) by a u32.32 factor, rounding to nearest."""
     size = np.uint64(abs(weight))
@@ -62,10 +62,12 @@ def _stored_weight(weight: Any, scale: Any) -> Any:
     return np.uint16(((product + np.uint64(1 << 31)) >> np.uint64(32)) & np.uint64(0xFFFF))
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _row(e: Any, source: Any, delay: Any) -> Any:
     """Find row (delayed ones after the others), source that acts and delay that acts of a synapse."""
     steps, n_stages = e[STAGE_STEPS], e[N_STAGES]
+    if 0 < delay <= steps:
+        return source, source, delay
     delay = max(delay, 1)
     stage = (delay - 1) // steps
     if stage >= n_stages:
@@ -84,8 +86,10 @@ def _row(e: Any, source: Any, delay: Any) -> Any:
     return n_sources + row, core * per_core + local % on_core, (local // on_core + 1) * steps + rest
 
 
-@njit(cache=True)
-def _write(e: Any, source: Any, target: Any, w: Any, d: Any, used: Any, store: Any, at: Any, out: Any) -> Any:
+@njit(cache=True, inline="always")
+def _write(
+    e: Any, source: Any, target: Any, w: Any, d: Any, used: Any, store: Any, at: Any, to_source: Any, to_target: Any, to_weight: Any, to_delay: Any
+) -> Any:
     """Put a synapse into its row: DONE, NO_ROOM or NO_MATRIX."""
     row, acting, delay = _row(e, source, d)
     late = row >= e[N_SOURCES]
@@ -95,14 +99,14 @@ def _write(e: Any, source: Any, target: Any, w: Any, d: Any, used: Any, store: A
         return NO_MATRIX
     used[row] += 1
     if store:
-        out[0][at] = acting
-        out[1][at] = target
-        out[2][at] = w
-        out[3][at] = delay
+        to_source[at] = acting
+        to_target[at] = target
+        to_weight[at] = w
+        to_delay[at] = delay
     return DONE
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _values(e: Any, weights: Any, delays: Any, scale: Any, state: Any, table: Any) -> Any:
     """Draw stored weight and delay (steps); a delay of -1 if a clipped draw gave up."""
     weight = draw_value(state, e[WEIGHT_KIND], weights, table)
@@ -112,15 +116,29 @@ def _values(e: Any, weights: Any, delays: Any, scale: Any, state: Any, table: An
     return _stored_weight(weight, scale), _steps(delay, e[STEPS_PER_MS])
 
 
-@njit(cache=True)
-def _choose_source(e: Any, target: Any, w: Any, d: Any, coarse: Any, state: Any, used: Any, store: Any, at: Any, out: Any) -> Any:
+@njit(cache=True, inline="always")
+def _choose_source(
+    e: Any,
+    target: Any,
+    w: Any,
+    d: Any,
+    coarse: Any,
+    state: Any,
+    used: Any,
+    store: Any,
+    at: Any,
+    to_source: Any,
+    to_target: Any,
+    to_weight: Any,
+    to_delay: Any,
+) -> Any:
     """Draw a source for a synapse, again if its row is full."""
     n = e[SOURCE_HI] - e[SOURCE_LO] + 1
     tries = 0
     while tries < MAX_TRIES:
         source = e[SOURCE_LO] + (below_coarse(state, n) if coarse else below(state, n))
         if e[ALLOW_SELF] or source != target:
-            status = _write(e, source, target, w, d, used, store, at, out)
+            status = _write(e, source, target, w, d, used, store, at, to_source, to_target, to_weight, to_delay)
             if status != NO_ROOM:
                 return status
             tries += 1
@@ -206,95 +224,161 @@ def deal_pairs(source: Any, target: Any, slice_of: Any, cursor: Any, dealt_sourc
 
 
 @njit(cache=True, parallel=True)
-def complete(e: Any, weights: Any, delays: Any, scale: Any, states: Any, table: Any, offsets: Any, given: Any, out: Any, status: Any) -> None:
+def complete(
+    e: Any,
+    weights: Any,
+    delays: Any,
+    scale: Any,
+    states: Any,
+    table: Any,
+    offsets: Any,
+    given: Any,
+    to_source: Any,
+    to_target: Any,
+    to_weight: Any,
+    to_delay: Any,
+    status: Any,
+) -> None:
     """Draw weights, delays and (unless ``given``) sources of synapses whose targets are known; cores in parallel."""
     for k in prange(len(status)):
         state = states[k].copy()
         used = np.zeros(e[N_SOURCES] * e[N_STAGES], np.uint16)
         for i in range(offsets[k], offsets[k + 1]):
             w, d = _values(e, weights, delays, scale, state, table)
-            target = np.int64(out[1][i])
+            target = np.int64(to_target[i])
             if d < 0:
-                status[k] = NEVER_IN_BOUNDS
+                end = NEVER_IN_BOUNDS
             elif given:
-                status[k] = _write(e, np.int64(out[0][i]), target, w, d, used, True, i, out)
+                end = _write(e, np.int64(to_source[i]), target, w, d, used, True, i, to_source, to_target, to_weight, to_delay)
             else:
-                status[k] = _choose_source(e, target, w, d, False, state, used, True, i, out)
-            if status[k] != DONE:
+                end = _choose_source(e, target, w, d, False, state, used, True, i, to_source, to_target, to_weight, to_delay)
+            if end != DONE:
+                status[k] = end
                 break
         states[k] = state
 
 
 @njit(cache=True)
-def _own(
-    e: Any, weights: Any, delays: Any, scale: Any, probability: Any, state: Any, table: Any, lo: Any, hi: Any, store: Any, at: Any, out: Any
+def _make(
+    e: Any,
+    weights: Any,
+    delays: Any,
+    scale: Any,
+    state: Any,
+    table: Any,
+    source: Any,
+    target: Any,
+    used: Any,
+    store: Any,
+    at: Any,
+    to_source: Any,
+    to_target: Any,
+    to_weight: Any,
+    to_delay: Any,
 ) -> Any:
-    """Make a core's synapses of a connector that needs no population stream: number made and status."""
+    """Make one synapse; a source of -1 is drawn."""
+    w, d = _values(e, weights, delays, scale, state, table)
+    status = NEVER_IN_BOUNDS
+    if d >= 0 and source < 0:
+        status = _choose_source(e, target, w, d, True, state, used, store, at, to_source, to_target, to_weight, to_delay)
+    elif d >= 0:
+        status = _write(e, source, target, w, d, used, store, at, to_source, to_target, to_weight, to_delay)
+    return status
+
+
+@njit(cache=True)
+def _own(
+    e: Any,
+    weights: Any,
+    delays: Any,
+    scale: Any,
+    probability: Any,
+    state: Any,
+    table: Any,
+    lo: Any,
+    hi: Any,
+    store: Any,
+    first: Any,
+    to_source: Any,
+    to_target: Any,
+    to_weight: Any,
+    to_delay: Any,
+) -> Any:
+    """Make a core's synapses of a connector that needs no population stream: number made and status.
+
+    Where a full row loses its synapse the connector goes on; the others stop.
+    """
     used = np.zeros(e[N_SOURCES] * e[N_STAGES], np.uint16)
-    connector = e[CONNECTOR]
-    first = at
-    if connector == ONE_TO_ONE:
-        for target in range(lo, hi):
-            source = e[SOURCE_LO] + target - e[TARGET_LO]
-            if source > e[SOURCE_HI]:
+    connector, n, at = e[CONNECTOR], e[NUMBER], first
+    by_source = connector in (ALL_TO_ALL, FIXED_PROBABILITY)
+    loses = connector == FIXED_PROBABILITY or (connector == FIXED_PRE and e[REPLACE] == 0)
+    chosen = np.full(n if connector == FIXED_PRE else 1, -1, np.int64)
+    # Outer loop over sources or targets, inner one over what each is connected to.
+    for outer in range(e[SOURCE_LO], e[SOURCE_HI] + 1) if by_source else range(lo, hi):
+        if connector == FIXED_PRE and e[REPLACE] == 0:
+            _reservoir(state, n, e[SOURCE_LO], e[SOURCE_HI] - e[SOURCE_LO] + 1, -1 if e[ALLOW_SELF] else outer, chosen)
+        if connector == ONE_TO_ONE:
+            chosen[0] = e[SOURCE_LO] + outer - e[TARGET_LO]
+            if chosen[0] > e[SOURCE_HI]:
                 break
-            w, d = _values(e, weights, delays, scale, state, table)
-            status = NEVER_IN_BOUNDS if d < 0 else _write(e, source, target, w, d, used, store, at, out)
-            if status != DONE:
-                return at - first, status
-            at += 1
-        return at - first, DONE
-    if connector in (ALL_TO_ALL, FIXED_PROBABILITY):
-        for source in range(e[SOURCE_LO], e[SOURCE_HI] + 1):
-            for target in range(lo, hi):
-                if e[ALLOW_SELF] == 0 and source == target:
-                    continue
-                if connector == FIXED_PROBABILITY and next_word(state) > probability:
-                    continue
-                w, d = _values(e, weights, delays, scale, state, table)
-                status = NEVER_IN_BOUNDS if d < 0 else _write(e, source, target, w, d, used, store, at, out)
-                if status == DONE:
-                    at += 1
-                elif status != NO_ROOM or connector == ALL_TO_ALL:
-                    return at - first, status
-        return at - first, DONE
-    n, size = e[NUMBER], e[SOURCE_HI] - e[SOURCE_LO] + 1
-    chosen = np.empty(n, np.int64)
-    for target in range(lo, hi):
-        if e[REPLACE]:
-            for _ in range(n):
-                w, d = _values(e, weights, delays, scale, state, table)
-                status = NEVER_IN_BOUNDS if d < 0 else _choose_source(e, target, w, d, True, state, used, store, at, out)
-                if status != DONE:
-                    return at - first, status
+        for inner in range(lo, hi) if by_source else range(len(chosen)):
+            source, target = (outer, inner) if by_source else (chosen[inner], outer)
+            if by_source and e[ALLOW_SELF] == 0 and source == target:
+                continue
+            if connector == FIXED_PROBABILITY and next_word(state) > probability:
+                continue
+            status = _make(e, weights, delays, scale, state, table, source, target, used, store, at, to_source, to_target, to_weight, to_delay)
+            if status == DONE:
                 at += 1
-        else:
-            _reservoir(state, n, e[SOURCE_LO], size, -1 if e[ALLOW_SELF] else target, chosen)
-            for j in range(n):
-                w, d = _values(e, weights, delays, scale, state, table)
-                status = NEVER_IN_BOUNDS if d < 0 else _write(e, chosen[j], target, w, d, used, store, at, out)
-                if status == DONE:
-                    at += 1
-                elif status != NO_ROOM:
-                    return at - first, status
+            elif status != NO_ROOM or not loses:
+                return at - first, status
     return at - first, DONE
 
 
 @njit(cache=True, parallel=True)
 def count_own(
-    e: Any, weights: Any, delays: Any, scale: Any, probability: Any, states: Any, table: Any, bounds: Any, counts: Any, out: Any, status: Any
+    e: Any,
+    weights: Any,
+    delays: Any,
+    scale: Any,
+    probability: Any,
+    states: Any,
+    table: Any,
+    bounds: Any,
+    counts: Any,
+    to_source: Any,
+    to_target: Any,
+    to_weight: Any,
+    to_delay: Any,
+    status: Any,
 ) -> None:
     """Count what :func:`make_own` will make; the streams stay where they are."""
     for k in prange(len(status)):
         lo, hi = max(bounds[k], e[TARGET_LO]), min(bounds[k + 1], e[TARGET_HI] + 1)
-        counts[k], status[k] = _own(e, weights, delays, scale, probability, states[k].copy(), table, lo, hi, False, 0, out)
+        counts[k], status[k] = _own(
+            e, weights, delays, scale, probability, states[k].copy(), table, lo, hi, False, 0, to_source, to_target, to_weight, to_delay
+        )
 
 
 @njit(cache=True, parallel=True)
-def make_own(e: Any, weights: Any, delays: Any, scale: Any, probability: Any, states: Any, table: Any, bounds: Any, offsets: Any, out: Any) -> None:
+def make_own(
+    e: Any,
+    weights: Any,
+    delays: Any,
+    scale: Any,
+    probability: Any,
+    states: Any,
+    table: Any,
+    bounds: Any,
+    offsets: Any,
+    to_source: Any,
+    to_target: Any,
+    to_weight: Any,
+    to_delay: Any,
+) -> None:
     """Make the synapses of a connector that needs no population stream; cores in parallel."""
     for k in prange(len(bounds) - 1):
         lo, hi = max(bounds[k], e[TARGET_LO]), min(bounds[k + 1], e[TARGET_HI] + 1)
         state = states[k].copy()
-        _own(e, weights, delays, scale, probability, state, table, lo, hi, True, offsets[k], out)
+        _own(e, weights, delays, scale, probability, state, table, lo, hi, True, offsets[k], to_source, to_target, to_weight, to_delay)
         states[k] = state

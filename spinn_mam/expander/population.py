@@ -34,10 +34,9 @@ from spinn_mam.expander.region import (
     NONE,
     Edge,
     ExpanderRegion,
-    ParameterGenerator,
 )
 from spinn_mam.expander.specification import Synapses, edge_scale
-from spinn_mam.fixed_point.random_streams import normal_table, stream_states
+from spinn_mam.fixed_point.random_streams import normal_table, padded, stream_states
 
 _FAILURES = {
     kernels.NO_ROOM: "no row has room for a synapse: the host reserved rows that are too short",
@@ -147,21 +146,21 @@ class PopulationExpander:
     ) -> tuple[npt.NDArray[np.int64], Synapses]:
         e = _entries(edge, self.steps_per_ms)
         scale = np.uint64(edge_scale(edge, self.weight_scales) & (1 << 64) - 1)
-        values = (e, _four(edge.weight), _four(edge.delay), scale)
+        values = (e, padded(edge.weight.kind, edge.weight.parameters), padded(edge.delay.kind, edge.delay.parameters), scale)
         table = normal_table()
         status = np.zeros(self.n_slices, np.int64)
         pairs = edge.connector == FIXED_POST or (edge.connector == FIXED_TOTAL and not e[kernels.REPLACE])
         if edge.connector == FIXED_TOTAL or pairs:
             offsets, out = self._deal(e, edge, pairs, shared)
-            kernels.complete(*values, own, table, offsets, pairs, out, status)
+            kernels.complete(*values, own, table, offsets, pairs, *out, status)
         else:
             probability = np.uint64(edge.connector_parameters[1] if edge.connector == FIXED_PROBABILITY else 0)
             counts = np.zeros(self.n_slices, np.int64)
-            kernels.count_own(*values, probability, own, table, bounds, counts, _arrays(0), status)
+            kernels.count_own(*values, probability, own, table, bounds, counts, *_arrays(0), status)
             offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
             out = _arrays(int(offsets[-1]))
             if not status.any():
-                kernels.make_own(*values, probability, own, table, bounds, offsets, out)
+                kernels.make_own(*values, probability, own, table, bounds, offsets, *out)
         if status.any():
             k = int(np.flatnonzero(status)[0])
             raise UsageError(
@@ -203,13 +202,6 @@ def expand_region(region: ExpanderRegion) -> list[Synapses]:
 
 def _arrays(n: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.uint16], npt.NDArray[np.uint16]]:
     return np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.uint16), np.empty(n, np.uint16)
-
-
-def _four(generator: ParameterGenerator) -> npt.NDArray[np.int64]:
-    """Pad a generator's parameters to four."""
-    out = np.zeros(4, np.int64)
-    out[: len(generator.parameters)] = generator.parameters
-    return out
 
 
 def _entries(edge: Edge, steps_per_ms: int) -> npt.NDArray[np.int64]:

@@ -266,46 +266,60 @@ def below_coarse(state: Any, n: Any) -> Any:
     return np.int64((((next_word(state) & np.uint64(0x7FFF)) * np.uint64(n)) & np.uint64(_WORD)) >> np.uint64(15))
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _wrap(value: Any) -> Any:
     return ((value + 0x80000000) & _WORD) - 0x80000000
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _exponential(state: Any) -> Any:
-    whole = 0
-    while True:
-        u = next_word(state)
-        first = u
-        while True:
+    whole, found = np.int64(0), False
+    first = np.uint64(0)
+    while not found:
+        u = first = next_word(state)
+        falling = True
+        while falling:
             other = next_word(state)
-            if u < other:
-                return whole + np.int64(first >> np.uint64(32 - FRACTION_BITS))
-            u = next_word(state)
-            if u >= other:
-                break
-        whole += ONE
+            found = u < other
+            falling = False
+            if not found:
+                u = next_word(state)
+                falling = u < other
+        whole += 0 if found else ONE
+    return whole + np.int64(first >> np.uint64(32 - FRACTION_BITS))
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def draw_value(state: Any, kind: Any, p: Any, table: Any) -> Any:
     """Draw a value (s16.15 as int64) of a distribution, or GAVE_UP.
 
-    ``p`` holds at least 4 int64, ``table`` is :func:`normal_table`.
+    ``p`` is what :func:`padded` gives, ``table`` is :func:`normal_table`. A single way out lets the compiler drop its
+    counting of references to the arrays, which takes ten times as long as the draw.
     """
-    if kind == CONSTANT:
-        return np.int64(p[0])
+    value = p[0]
     if kind == UNIFORM:
-        return _wrap(p[0] + ((np.int64(next_word(state) >> np.uint64(1)) * _wrap(p[1] - p[0])) >> 31))
-    if kind == EXPONENTIAL:
-        return _wrap((_exponential(state) * p[0]) >> FRACTION_BITS)
-    mean, sd, low, high = p[0], p[1], p[2], p[3]
-    if kind == EXPONENTIAL_CLIPPED:
-        mean, sd, low, high = 0, p[0], p[1], p[2]
-    for _ in range(MAX_DRAWS):
-        value = _wrap(mean + ((np.int64(table[next_word(state) >> np.uint64(16)]) * sd) >> FRACTION_BITS))
-        if kind == NORMAL or low <= value <= high:
-            return value
+        value = _wrap(p[0] + ((np.int64(next_word(state) >> np.uint64(1)) * _wrap(p[1] - p[0])) >> 31))
+    elif kind == EXPONENTIAL:
+        value = _wrap((_exponential(state) * p[0]) >> FRACTION_BITS)
+    elif kind != CONSTANT:
+        tries = 0
+        while tries < MAX_DRAWS:
+            value = _wrap(p[0] + ((np.int64(table[next_word(state) >> np.uint64(16)]) * p[1]) >> FRACTION_BITS))
+            tries = MAX_DRAWS + 1 if p[2] <= value <= p[3] or kind == NORMAL_TO_BOUNDARY else tries + 1
         if kind == NORMAL_TO_BOUNDARY:
-            return low if value < low else high
-    return np.int64(GAVE_UP)
+            value = min(max(value, p[2]), p[3])
+        elif tries == MAX_DRAWS:
+            value = np.int64(GAVE_UP)
+    return value
+
+
+def padded(kind: int, parameters: Sequence[int]) -> npt.NDArray[np.int64]:
+    """Bring a distribution's parameters into the form that :func:`draw_value` takes, shape (4,): mean, sd, low, high if it is a normal one."""
+    out = np.zeros(4, np.int64)
+    if kind == EXPONENTIAL_CLIPPED:  # a clipped normal of mean zero, as the machine draws it
+        out[1:] = parameters
+    else:
+        out[: len(parameters)] = parameters
+    if kind == NORMAL:
+        out[2:] = -GAVE_UP, GAVE_UP
+    return out
