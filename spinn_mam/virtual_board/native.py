@@ -1,0 +1,55 @@
+"""What compiled code calls outside itself: Unicorn's C functions, atomic additions, memory at an address.
+
+The functions are found by name when compiled code is loaded, so that Numba can keep it between runs of Python.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import llvmlite.binding
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from spinn_mam.errors import MissingExtraError
+
+try:
+    from unicorn.unicorn_py3 import unicorn as _unicorn
+except ImportError as error:
+    raise MissingExtraError("the virtual board", "board", "unicorn") from error
+
+#: The loaded C library, for the calls that Python makes itself.
+library: ctypes.CDLL = _unicorn.uclib
+
+for _name in ("uc_emu_start", "uc_emu_stop", "uc_reg_read", "uc_reg_write"):
+    llvmlite.binding.add_symbol(_name, ctypes.cast(getattr(library, _name), ctypes.c_void_p).value)
+
+emu_start = types.ExternalFunction("uc_emu_start", types.int32(types.int64, types.uint64, types.uint64, types.uint64, types.uint64))
+emu_stop = types.ExternalFunction("uc_emu_stop", types.int32(types.voidptr))
+reg_read = types.ExternalFunction("uc_reg_read", types.int32(types.int64, types.int32, types.int64))
+reg_write = types.ExternalFunction("uc_reg_write", types.int32(types.int64, types.int32, types.int64))
+sched_yield = types.ExternalFunction("sched_yield", types.int32())
+
+
+@intrinsic
+def pointer(typingctx: Any, address: Any) -> Any:
+    """Turn a host address (int64) into a pointer for ``numba.carray``."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.inttoptr(args[0], cgutils.voidptr_t)
+
+    return types.voidptr(types.int64), generate
+
+
+@intrinsic
+def atomic_add(typingctx: Any, address: Any, value: Any) -> Any:
+    """Add to the 64-bit word at a host address and return what it was, seen by all threads in one order."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        target = builder.inttoptr(args[0], ir.IntType(64).as_pointer())
+        return builder.atomic_rmw("add", target, args[1], "seq_cst")
+
+    return types.int64(types.int64, types.int64), generate
