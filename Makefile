@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 LOCK := requirements.lock
 
-.PHONY: run test test-slow lint reference docs lock clean
+.PHONY: run test test-slow exactness lint reference docs lock clean
 
 run: $(VENV)/.run
 	$(BIN)/spinn-mam run pd14 --backend emulator --drive poisson --t-sim 10000 --warm-up 500 \
@@ -15,6 +15,11 @@ test: lint
 
 test-slow: $(VENV)/.all
 	$(BIN)/python -m pytest -n 2 -m slow
+
+# Random networks on the shipped ARM binaries and on the emulator's specification; prints how many agree.
+NETWORKS ?= 2000
+exactness: $(VENV)/.all
+	$(BIN)/python tests/conformance/binary_exactness.py --networks $(NETWORKS) --seed 10000
 
 lint: $(VENV)/.all
 	$(BIN)/ruff check .

@@ -131,7 +131,10 @@ def weight_scales(shifts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
 
 
 def quantise_weights(weight: npt.NDArray[np.float64], scale: float) -> tuple[npt.NDArray[np.uint16], int, int]:
-    """Round weights to 16 bits.
+    """Round weights to 16 bits, to nearest and halves to even, as the host tools do.
+
+    A weight beyond 65,535 is cut here. sPyNNaker's own rule for the shift leaves twice the room that its largest expected
+    weight needs; a random weight beyond that wraps in its host-made rows (``& 0xffff``).
 
     Parameters
     ----------

@@ -36,6 +36,7 @@ class Tally:
     n_spikes: int = 0
     n_events: int = 0
     n_saturated: int = 0
+    n_driven: int = 0
     groups: Counter[tuple[str, str, float]] = field(default_factory=Counter)
     different: list[str] = field(default_factory=list)
 
@@ -50,6 +51,7 @@ class Tally:
         self.n_spikes += len(spikes)
         self.n_events += trace.n_events
         self.n_saturated += trace.n_saturated
+        self.n_driven += bool(network.drive)
         self.groups[network.kind, "split" if network.split else "combined", network.dt] += 1
         unequal = np.argwhere(recorded.v != expected)
         if len(unequal) or recorded.spikes != spikes:
@@ -62,10 +64,12 @@ class Tally:
         steps = {dt: sum(n for (_, _, d), n in self.groups.items() if d == dt) for dt in TIME_STEPS}
         return "\n".join(
             [
-                f"{self.n_networks} networks, {self.n_steps} time steps ({self.n_core_steps} steps of cores), {self.n_potentials} membrane potentials, "
+                f"{self.n_networks} networks, {self.n_steps} time steps ({self.n_core_steps} of cores), {self.n_potentials} potentials, "
                 f"{self.n_spikes} spikes, {self.n_events} synaptic events, {self.n_saturated} sums beyond 16 bits",
                 ", ".join(f"{kind} {n}" for kind, n in kinds.items()),
-                ", ".join(f"{layout} {n}" for layout, n in layouts.items()) + "; " + ", ".join(f"{dt:g} ms {n}" for dt, n in steps.items()),
+                ", ".join(f"{layout} {n}" for layout, n in layouts.items())
+                + f" ({self.n_driven} with Poisson cores); "
+                + ", ".join(f"{dt:g} ms {n}" for dt, n in steps.items()),
                 f"{len(self.different)} networks differ"
                 + (f": fewer than {3 / self.n_networks:.2%} of such networks do, at 95 %" if self.n_networks and not self.different else ""),
                 *self.different,

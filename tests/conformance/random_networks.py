@@ -12,8 +12,10 @@ from functools import cached_property
 import numpy as np
 from bare_cores import BareBoard, Recorded
 from core_regions import Matrix, Neuron, Slice, array_core, combined_core, key_mask, neuron_core, spike_key, synapse_core, transfer_bytes
+from poisson_core import poisson_core
 
 from spinn_mam.fixed_point.parameters import lif_constants
+from spinn_mam.fixed_point.poisson import PoissonCore, constant_rates, core_seeds, synaptic_sums
 from spinn_mam.fixed_point.ring_buffer import quantise_weights, weight_scales
 from spinn_mam.fixed_point.s1615 import to_s1615
 from spinn_mam.fixed_point.specification import Synapse, Trace, simulate
@@ -28,7 +30,8 @@ class RandomNetwork:
     """A network.
 
     ``slices`` are the neurons of each neuron core; sources of ``spikes`` (steps) come after all neurons. Synapses are
-    (source, target, weight in pA, delay in steps); a negative weight goes to the inhibitory receptor.
+    (source, target, weight in pA, delay in steps); a negative weight goes to the inhibitory receptor. ``drive`` has for each neuron the rate
+    (spikes/s) and the weight (pA) of a Poisson source that a core of its own hands to the neuron core, in the split layout.
     """
 
     kind: str
@@ -41,6 +44,8 @@ class RandomNetwork:
     n_synapse_cores: int
     synapses: tuple[tuple[int, int, float, int], ...]
     spikes: tuple[tuple[int, ...], ...]
+    drive: tuple[tuple[float, float], ...] = ()
+    drive_seed: int = 1
 
     @cached_property
     def neurons(self) -> list[Neuron]:
@@ -53,7 +58,7 @@ class RandomNetwork:
 
     @property
     def n_cores(self) -> int:
-        return len(self.slices) * (1 + self.n_synapse_cores if self.split else 1)
+        return len(self.slices) * (1 + self.n_synapse_cores + bool(self.drive) if self.split else 1)
 
     def vertex(self, source: int) -> int:
         return max(i for i, first in enumerate(self.firsts) if first <= source)
@@ -67,6 +72,22 @@ class RandomNetwork:
             out.append(Synapse(source, target, receptor, magnitude, delay, self.vertex(source) % self.n_synapse_cores if self.split else 0))
         return out
 
+    def drive_of(self, number: int) -> tuple[tuple[int, int, int, int], list[float], np.ndarray]:
+        """Seed, rates and weights (ring-buffer units) of the Poisson core of a slice."""
+        part = self.drive[self.firsts[number] : self.firsts[number + 1]]
+        scale = float(weight_scales(np.array(self.shifts))[0])
+        weights = quantise_weights(np.array([weight for _, weight in part]), scale)[0]
+        return core_seeds(self.drive_seed, len(self.slices))[number], [rate for rate, _ in part], weights
+
+    def _driven(self) -> np.ndarray:
+        """Sums that the Poisson cores hand over, shape (steps, neurons): what is written in one step is read in the next."""
+        out = np.zeros((self.n_steps, len(self.neurons)), np.int64)
+        for number, first in enumerate(self.firsts[:-1]) if self.drive else ():
+            seed, rates, weights = self.drive_of(number)
+            counts = PoissonCore(seed, constant_rates(rates), self.dt).advance(self.n_steps)
+            out[1:, first : first + len(rates)] = synaptic_sums(counts, weights)[0][:-1]
+        return out
+
     def expected(self) -> Trace:
         """What the specification says."""
         n = len(self.neurons)
@@ -74,12 +95,14 @@ class RandomNetwork:
         for i, steps in enumerate(self.spikes):
             for step in steps:
                 due.setdefault(step, []).append(n + i)
+        driven = self._driven()
         return simulate(
             [lif_constants(neuron.parameters, neuron.I_e, self.dt) for neuron in self.neurons],
             [self.shifts] * n,
             self.quantised(),
             [to_s1615(neuron.v) for neuron in self.neurons],
             self.n_steps,
+            drive=lambda step, i: int(driven[step, i]),
             sources=lambda step: due.get(step, ()),
             layout="split" if self.split else "combined",
             slices=[len(part) for part in self.slices],
@@ -148,16 +171,20 @@ def deploy_at(board: BareBoard, chip: Chip, first: int, base: int, network: Rand
             cores.append(first)
             first += 1
             continue
-        n = network.n_synapse_cores
-        sdram = board.allocate(chip, n * transfer_bytes(slice_) // 4)
+        n, row = network.n_synapse_cores, transfer_bytes(slice_)
+        n_inputs = n + bool(network.drive)
+        sdram = board.allocate(chip, n_inputs * row // 4)
         for i in range(n):
             accepted = list(range(i, len(keys), n))
-            board.load(chip, first + i, synapse_core(slice_, matrices(accepted), sdram + i * transfer_bytes(slice_)))
+            board.load(chip, first + i, synapse_core(slice_, matrices(accepted), sdram + i * row))
             for vertex in accepted:
                 receiving[keys[vertex]].append(first + i)
-        board.load(chip, first + n, neuron_core(slice_, sdram, n))
-        cores.append(first + n)
-        first += 1 + n
+        if network.drive:
+            seed, rates, weights = network.drive_of(number)
+            board.load(chip, first + n, poisson_core(seed, constant_rates(rates), network.dt, sdram=(sdram + n * row, row, 0, weights.tolist())))
+        board.load(chip, first + n_inputs, neuron_core(slice_, sdram, n_inputs))
+        cores.append(first + n_inputs)
+        first += 1 + n_inputs
     for key in keys:
         board.route(chip, key, key_mask(KEY_BITS), receiving[key])
     return Deployed(network, chip, cores)
@@ -192,7 +219,12 @@ def make_network(rng: random.Random, dt: float, n_steps: int, kind: str | None =
         (rng.randrange(n + n_arrays), rng.randrange(n), _weight(rng, kind, shifts), rng.randint(1, 1 << delay_bits)) for _ in range(n_synapses)
     )
     spikes = tuple(tuple(step for step in range(n_steps) if rng.random() < rate) for rate in (rng.choice([0.02, 0.1, 0.5]) for _ in range(n_arrays)))
-    return RandomNetwork(kind, dt, n_steps, split, slices, shifts, delay_bits, n_synapse_cores, synapses, spikes)
+    drive: tuple[tuple[float, float], ...] = ()
+    if split and rng.random() < 0.4:
+        per_step = 1000.0 / dt
+        drive = tuple((rng.choice([0.0, 0.005, 0.1, 1.0, 5.0]) * per_step, abs(_weight(rng, kind, shifts))) for _ in range(n))
+    seed = rng.randint(1, 1 << 30)
+    return RandomNetwork(kind, dt, n_steps, split, slices, shifts, delay_bits, n_synapse_cores, synapses, spikes, drive, seed)
 
 
 def make_neuron(rng: random.Random, kind: str, dt: float) -> Neuron:

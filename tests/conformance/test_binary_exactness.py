@@ -23,7 +23,7 @@ from random_networks import KINDS, RandomNetwork, deploy, make_network
 
 from spinn_mam.fixed_point import specification as rules
 from spinn_mam.fixed_point.ring_buffer import weight_scales
-from spinn_mam.fixed_point.s1615 import ONE, wrap32
+from spinn_mam.fixed_point.s1615 import ONE, exp_s1615, exp_u032, wrap32
 from spinn_mam.network.spec import NeuronParameters
 from spinn_mam.virtual_board.faults import Faults
 
@@ -62,6 +62,38 @@ def test_networks_that_hypothesis_looks_for(board, rng, dt, kind):
     tally = Tally()
     compare(board, [make_network(rng, dt, 30, kind)], tally, "this example")
     assert not tally.different
+
+
+#: Where ``IF_curr_exp`` has its exponentials: s16.15, and the lower 32 bits of the same with 32 fractional bits.
+EXP_S1615, EXP_U032 = 0x4DD8, 0x4E1C
+
+
+def test_exponentials_are_those_of_the_binary(board):
+    from unicorn import UC_ARCH_ARM, UC_MODE_ARM, Uc
+    from unicorn.arm_const import UC_ARM_REG_LR, UC_ARM_REG_R0, UC_ARM_REG_SP
+
+    board.clear()
+    (one,) = deploy(board, [one_slice([Neuron(PD14)], [], [], split=False)])
+    code = board.engine.read_core(one.chip, one.cores[0], 0, 0x8000)
+    cpu = Uc(UC_ARCH_ARM, UC_MODE_ARM)
+    cpu.mem_map(0, 0x8000)
+    cpu.mem_write(0, code)
+    cpu.mem_map(0x400000, 0x10000)
+    back = 0x7FFC
+
+    def call(function, x):
+        for register, value in ((UC_ARM_REG_R0, x & 0xFFFFFFFF), (UC_ARM_REG_SP, 0x40F000), (UC_ARM_REG_LR, back)):
+            cpu.reg_write(register, value)
+        cpu.emu_start(function, back)
+        return cpu.reg_read(UC_ARM_REG_R0)
+
+    # every argument up to -1 in steps that share no factor with the tables, all small ones, and the bounds
+    negative = [*range(-340_700, -340_690), *range(-340_690, -ONE, 37), *range(-4000, 0)]
+    for x in negative:
+        assert call(EXP_S1615, x) == exp_s1615(x), x
+        assert call(EXP_U032, x) == exp_u032(x), x
+    for x in [*range(0, 363_408, 173), 363_408, 363_409]:
+        assert call(EXP_S1615, x) == exp_s1615(x), x
 
 
 #: Where the two binaries keep the pointers to their arrays, neurons before synapses; read from their code.
@@ -135,7 +167,9 @@ def test_synapse_cores_clip_alone_and_their_sums_carry_into_the_neighbour(board)
     assert v.tolist() == network.expected().v[4]
     # 131,070 wraps to 65,534; its neighbour gets 1,001 instead of 1,000; one synapse core alone stops at 65,535
     constants = random_networks.lif_constants(PD14, 0.0, 0.1)
-    alone = {slot: rules.update_membrane(-65 * ONE, rules.receive(0, slot, 2, constants.init_exc), constants) for slot in (65_534, 65_535, 1000, 1001)}
+    alone = {
+        slot: rules.update_membrane(-65 * ONE, rules.receive(0, slot, 2, constants.init_exc), constants) for slot in (65_534, 65_535, 1000, 1001)
+    }
     assert v[:6].tolist() == [alone[slot] for slot in (65_534, 1001, 65_535, 1000, 65_534, 1001)]
 
 
