@@ -53,7 +53,7 @@ def run(job: Job, folder: Path) -> None:
         step, neuron = script.spikes(built, spec)
         if job.degree == "expander":
             found = {f"projection {index}": script.synapses(projection) for index, projection in built.projections.items()}
-            np.savez(folder / SYNAPSES, allow_pickle=False, **found, **script.generators(built))
+            np.savez(folder / SYNAPSES, allow_pickle=False, **found)
         machine, cores = _machine(SpynnakerDataView), _cores(SpynnakerDataView)
         database = Path(SpynnakerDataView.get_run_dir_path()) / "data.sqlite3"
         times = Path(SpynnakerDataView.get_timestamp_dir_path()) / "global_provenance.sqlite3"

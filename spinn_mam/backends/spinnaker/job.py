@@ -150,6 +150,11 @@ def pynn_seed(seed: int, *path: str) -> int:
     return int(stream_key(seed, "spynnaker", *path)) >> (64 - SEED_BITS)
 
 
+def synapse_seed(network: Network, index: int) -> int:
+    """Make the seed that sPyNNaker generates the synapses onto population ``index`` from."""
+    return pynn_seed(network.connectivity.seed, "synapses", network.spec.names[index])
+
+
 def initial_potentials(population: Population, seed: int) -> npt.NDArray[np.float64]:
     """Draw a population's initial membrane potentials (mV), the emulator's: each a multiple of 2^-15 mV; shape (size,)."""
     uniform = uniforms(stream_key(seed, "V0", population.name), 0, population.size)

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spinn_mam.backends.spinnaker.job import SYNAPSES, Job
+from spinn_mam.backends.spinnaker.job import SYNAPSES, Job, synapse_seed
 from spinn_mam.errors import RunFailedError
-from spinn_mam.expander.population import PopulationExpander
-from spinn_mam.expander.region import read_region
+from spinn_mam.expander.plan import plan_expansion
 from spinn_mam.fixed_point.ring_buffer import weight_scales
 
 IntArray = npt.NDArray[np.int64]
@@ -25,7 +24,7 @@ def compare_synapses(job: Job, folder: Path) -> dict[str, Any]:
     ----------
     job : Job
     folder : Path
-        Of the child, with the synapses and the regions that the generators read.
+        Of the child, with the synapses.
 
     Returns
     -------
@@ -38,33 +37,23 @@ def compare_synapses(job: Job, folder: Path) -> dict[str, Any]:
         If a synapse differs: names projection and number.
     """
     spec = job.network.spec
-    scales = weight_scales(np.array(job.shifts, np.int64)) * 1000.0  # units for each nA
+    shifts = np.array(job.shifts, np.int64)
+    scales = weight_scales(shifts) * 1000.0  # units for each nA
     state, n_compared = hashlib.blake2b(digest_size=16), 0
+    seeds = [synapse_seed(job.network, index) for index in range(len(spec.populations))]
+    plans = plan_expansion(spec, seeds, job.neurons_per_core, shifts, job.delay_offset_steps)
     with np.load(folder / SYNAPSES, allow_pickle=False) as stored:
-        for target in range(len(spec.populations)):
-            name = f"edges {target}"
-            if name not in stored or len(stored[name]) == 0:
-                continue
-            for index, (_, made) in zip(stored[name].tolist(), expander(stored, target).expand(), strict=True):
-                if index < 0:
-                    continue
-                ours = _sorted(made.source, made.target, made.weight, made.delay)
-                read = stored[f"projection {index}"]
-                scale = scales[target, int(spec.projections[index].receptor == "inhibitory")]
+        for plan in plans:
+            for index, (_, made) in zip(plan.projections, plan.expander.expand(), strict=True):
+                projection, read = spec.projections[index], stored[f"projection {index}"]
+                scale = scales[plan.population, int(projection.receptor == "inhibitory")]
                 weight, delay = np.rint(np.abs(read["weight"]) * scale), np.rint(read["delay"] / spec.dt)
+                ours = _sorted(made.source, made.target, made.weight, made.delay)
                 theirs = _sorted(read["source"], read["target"], weight, delay)
-                where = f"{spec.names[spec.projections[index].source]} to {spec.names[target]}"
-                _check_same(where, ours, theirs)
+                _check_same(f"{spec.names[projection.source]} to {spec.names[projection.target]}", ours, theirs)
                 state.update(ours.tobytes())
                 n_compared += ours.shape[1]
     return {"n_synapses_compared": n_compared, "synapses_digest": state.hexdigest()}
-
-
-def expander(stored: Any, target: int) -> PopulationExpander:
-    """Make the expander of a target population from the regions of its cores."""
-    start = f"region {target} "
-    names = sorted((name for name in stored if name.startswith(start)), key=lambda name: int(name.removeprefix(start)))
-    return PopulationExpander.from_regions([read_region(stored[name].tobytes()) for name in names])
 
 
 def _sorted(*columns: npt.NDArray[Any]) -> IntArray:

@@ -5,33 +5,27 @@ PyNN's (nA, nF). Each neuron has one Poisson source of the summed rate, connecte
 lets split cores take the input over shared memory; the drive's own delay only moves independent counts in time.
 
 ``shared`` synapses are lists, sorted by source and target: 7.4.1 finds the longest row of a list in the list's own order
-and reserves too little for an unsorted one. ``law`` and ``expander`` synapses are generated on the machine, where a delay is cut
-off to whole steps (0.3 ms, which is 0.29999 in s16.15, to 2 steps of 0.1 ms): half a step more makes that rounding.
+and reserves too little for an unsorted one. ``law`` and ``expander`` synapses are generated on the machine, from the distributions
+of :mod:`spinn_mam.expander.plan`.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import spynnaker.pyNN as sim
-from spynnaker.pyNN.data import SpynnakerDataView
-from spynnaker.pyNN.models.neuron import PopulationVertex
-from spynnaker.pyNN.utilities.bit_field_utilities import is_sdram_poisson_source
 
-from spinn_mam.backends.spinnaker.job import Job, initial_potentials, pynn_seed
-from spinn_mam.network.spec import Distribution, NetworkSpec, Population
+from spinn_mam.backends.spinnaker.job import Job, initial_potentials, pynn_seed, synapse_seed
+from spinn_mam.expander.plan import PYNN_NAMES, Draws, delay_draws, weight_draws
+from spinn_mam.fixed_point.random_streams import CONSTANT
+from spinn_mam.network.spec import NetworkSpec, Population
 
-#: Standard deviations beyond which no draw is expected (a chance below 2^-32): a bound for generators that need one.
-SPREAD = 6.4
 #: sPyNNaker derives the shift from the largest sum (nA); any sum above half and below all of 2^shift gives it.
 SHARE_OF_RANGE = 0.75
 PA_PER_NA = 1000.0
-#: Label of the region that a core's generators read.
-GENERATOR_REGION = "ConnectorBuilderRegion"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,38 +89,6 @@ def synapses(projection: Any) -> npt.NDArray[Any]:
     return np.asarray(edge.post_vertex.get_connections_from_machine(edge, information))
 
 
-def generators(script: Script) -> dict[str, npt.NDArray[Any]]:
-    """Collect what the machine's generators were told.
-
-    Returns
-    -------
-    dict
-        ``"edges P"``: for target population P the projections that its cores generate, in their order, -1 for a drive;
-        ``"region P LO"``: the bytes of the generators' region of the core whose first target is LO.
-    """
-    found: dict[str, npt.NDArray[Any]] = {}
-    index_of = {id(projection): index for index, projection in script.projections.items()}
-    with sqlite3.connect(f"file:{SpynnakerDataView.get_ds_database_path()}?mode=ro", uri=True) as database:
-        for number, population in enumerate(script.populations):
-            vertex = population._vertex
-            if not isinstance(vertex, PopulationVertex):
-                continue
-            made = [
-                projection
-                for projection in vertex.incoming_projections
-                if projection._synapse_information.may_generate_on_machine() and not is_sdram_poisson_source(projection._projection_edge)
-            ]
-            found[f"edges {number}"] = np.array([index_of.get(id(projection), -1) for projection in made], np.int64)
-            for core in vertex.machine_vertices:
-                place = SpynnakerDataView.get_placement_of_vertex(core)
-                query = "SELECT content FROM region WHERE x = ? AND y = ? AND p = ? AND region_label = ?"
-                for (content,) in database.execute(query, (place.x, place.y, place.p, GENERATOR_REGION)):
-                    if content is not None:
-                        found[f"region {number} {core.vertex_slice.lo_atom}"] = np.frombuffer(content, np.uint8)
-    database.close()
-    return found
-
-
 def _population(job: Job, index: int) -> Any:
     population = job.network.spec.populations[index]
     if population.neuron is None:
@@ -158,7 +120,7 @@ def _population(job: Job, index: int) -> Any:
         neurons_per_core=job.neurons_per_core[index],
         n_synapse_cores=0 if job.layout == "combined" else None,
         max_expected_summed_weight=[SHARE_OF_RANGE * 2.0**shift for shift in job.shifts[index]],
-        seed=pynn_seed(job.network.connectivity.seed, "synapses", population.name),
+        seed=synapse_seed(job.network, index),
     )
     created.initialize(v=initial_potentials(population, job.seed))
     created.record("spikes")
@@ -200,24 +162,15 @@ def _shared(job: Job, index: int) -> tuple[Any, None]:
 
 
 def _law(job: Job, index: int) -> tuple[Any, Any]:
-    spec = job.network.spec
-    projection = spec.projections[index]
-    delay = projection.delay
-    bounded = Distribution(delay.mean, delay.sd, delay.lower, min(delay.upper, delay.mean + SPREAD * delay.sd))
-    synapse = sim.StaticSynapse(
-        weight=_distribution(projection.weight, 1.0 / PA_PER_NA, 0.0),
-        delay=_distribution(bounded, 1.0, (job.delay_offset_steps + 0.5) * spec.dt),
-    )
+    projection = job.network.spec.projections[index]
+    delay = delay_draws(projection.delay, job.network.spec.dt, job.delay_offset_steps)
+    synapse = sim.StaticSynapse(weight=_pynn(weight_draws(projection.weight)), delay=_pynn(delay))
     return sim.FixedTotalNumberConnector(projection.n_synapses), synapse
 
 
-def _distribution(d: Distribution, scale: float, shift: float) -> Any:
-    """Make sPyNNaker's distribution of ``scale * draw + shift``."""
-    if d.sd == 0.0:
-        return d.mean * scale + shift
-    return sim.RandomDistribution(
-        "normal_clipped", mu=d.mean * scale + shift, sigma=d.sd * scale, low=d.lower * scale + shift, high=d.upper * scale + shift
-    )
+def _pynn(draws: Draws) -> Any:
+    """Make a constant or a distribution as PyNN takes it."""
+    return draws.parameters[0] if draws.kind == CONSTANT else sim.RandomDistribution(PYNN_NAMES[draws.kind], draws.parameters)
 
 
 def _number(value: float) -> float | int:
