@@ -101,7 +101,7 @@ def run(
         threads=threads,
         faults=Faults(drop, late, shuffle, seed),
         any_binary=any_binary,
-        told=_teller(),
+        told=_teller(say_refused=False),
     )
     for report in result.reports:
         typer.echo(report_text(report), err=True)
@@ -134,14 +134,16 @@ def _until_stopped(board: VirtualBoard) -> None:
         pass
 
 
-def _teller() -> Callable[[Event], None]:
-    """Make the function that prints events; of those that only say how far the run is, some."""
-    from spinn_mam.virtual_board.events import Running
+def _teller(*, say_refused: bool = True) -> Callable[[Event], None]:
+    """Make the function that prints events; of those that only say how far the run is, some; a refusal may be left to the error that ends a run."""
+    from spinn_mam.virtual_board.events import Refused, Running
 
     last, wait = -EVERY, EVERY
 
     def tell(event: Event) -> None:
         nonlocal last, wait
+        if isinstance(event, Refused) and not say_refused:
+            return
         if isinstance(event, Running):
             if time.monotonic() - last < wait:
                 return

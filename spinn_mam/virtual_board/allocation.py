@@ -17,15 +17,21 @@ from __future__ import annotations
 import json
 import math
 import secrets
+import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 from urllib.parse import parse_qs, urlsplit
 
-from spinn_mam.errors import DoesNotFitError, SpinnMamError, Violation
+from spinn_mam.errors import DoesNotFitError, SpinnMamError, UsageError, Violation
 
+#: What can be asked for below the address of the service; "" is a machine.
+PATHS = ("", "extendLease", "checkLease", "power", "chipCoordinates")
+#: The host gives up if it hears nothing for 30 s: spaces, which JSON allows at its beginning, are sent as often as this (s).
+SIGN_OF_LIFE = 5.0
 #: Longest a question "is the machine still mine?" waits for its answer (s); the host allows more than 10.
 LONGEST_WAIT = 10.0
 #: Chips that placement may need beyond the number that sPyNNaker asks for, as a factor.
@@ -69,6 +75,15 @@ def machine_for(n_chips: int | None = None, n_boards: int | None = None) -> str:
     raise DoesNotFitError("virtual board", [Violation("boards", "the script's network", message, boards / most)])
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of a script that ended before its answer came; bugs go through."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
+
 class Allocator:
     """The service: ``with Allocator(start, stop) as allocator`` and ``allocator.url`` for the configuration.
 
@@ -100,28 +115,28 @@ class Allocator:
 
             def _answer(self, method: str) -> None:
                 parts = urlsplit(self.path)
-                if not (parts.path + "/").startswith(token + "/"):
+                path = parts.path.removeprefix(token).strip("/")
+                if not (parts.path + "/").startswith(token + "/") or path not in PATHS:
                     self.send_error(404)
                     return
+                reply = allocator._pool.submit(allocator._reply, method, path, parse_qs(parts.query))
+                self.send_response(200)
+                self.send_header("Content-Type", "application/json")
+                self.end_headers()
+                while not wait([reply], SIGN_OF_LIFE).done:
+                    self.wfile.write(b" ")
                 try:
-                    status, body = 200, allocator._reply(method, parts.path.removeprefix(token).strip("/"), parse_qs(parts.query))
+                    body = reply.result()
                 except SpinnMamError as error:
                     allocator._failed(error)
-                    status, body = 503, {"error": str(error)}
-                except ValueError as error:
-                    status, body = 400, {"error": str(error)}
-                data = json.dumps(body).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
+                    body = {"error": str(error)}
+                self.wfile.write(json.dumps(body).encode())
 
             def log_message(self, format: str, *args: Any) -> None:
                 """Say nothing: the output is the script's."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._pool = ThreadPoolExecutor(thread_name_prefix="allocator")
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}{token}"
 
     def __enter__(self) -> Self:
@@ -133,6 +148,7 @@ class Allocator:
             event.set()
         self._server.shutdown()
         self._server.server_close()
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _reply(self, method: str, path: str, query: dict[str, list[str]]) -> Any:
         address = query.get("machineName", [""])[0]
@@ -150,7 +166,10 @@ class Allocator:
             return [0, 0, 0]
         if path or method == "PUT":  # extendLease, power: always granted
             return {}
-        numbers = {key: int(float(query[key][0])) if key in query else None for key in ("nChips", "nBoards")}
+        try:
+            numbers = {key: int(float(query[key][0])) if key in query else None for key in ("nChips", "nBoards")}
+        except ValueError:
+            raise UsageError(f"the script asks for a machine of {query}: a number of chips or boards is needed") from None
         granted = self._start(machine_for(numbers["nChips"], numbers["nBoards"]))
         self._given_back[granted.address] = threading.Event()
         return {"machineName": granted.address, "version": granted.version, "bmpDetails": None}

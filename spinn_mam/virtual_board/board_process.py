@@ -6,21 +6,36 @@ It is started by ``session.py`` with the numbers of the two pipes.
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import pickle
+import queue
 import secrets
 import signal
+import struct
 import sys
 import threading
 import traceback
 from typing import Any
 
 from spinn_mam.errors import BackendUnavailableError, RunFailedError, SpinnMamError
-from spinn_mam.virtual_board.events import Failed, Ready
+from spinn_mam.machine.board_config import load_board_config
+from spinn_mam.virtual_board.binaries import UnsupportedBinaryError
+from spinn_mam.virtual_board.engine import Engine
+from spinn_mam.virtual_board.events import Failed, Noted, Ready
+from spinn_mam.virtual_board.hardware import Hardware
+from spinn_mam.virtual_board.scp.server import BoardServer
 from spinn_mam.virtual_board.session import BoardOptions
+from spinn_mam.virtual_board.watch import WatchedEngine
 
 #: How often other loopback addresses are tried when those chosen are taken.
 TRIES = 20
+#: Name of the server's thread; a failure that does not end it was the answer to one datagram.
+SERVER_THREAD = "virtual-board-server"
+#: How often the server is looked after (s).
+LOOK_S = 0.5
+#: An APLX image: fill the beginning of ITCM with the instruction that waits for an interrupt, then begin there.
+_WAITING_CORE = struct.pack("<8I", 3, 0, 0x100, 0xEE070F90, 4, 0, 0, 0)
 
 
 class _Events:
@@ -39,56 +54,91 @@ class _Events:
             os._exit(0)
 
 
+class _Notes(logging.Handler):
+    """Passes warnings on; a refused binary has an event of its own."""
+
+    def __init__(self, events: _Events) -> None:
+        super().__init__(logging.WARNING)
+        self._events = events
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not (isinstance(record.args, tuple) and record.args and isinstance(record.args[0], UnsupportedBinaryError)):
+            self._events.send(Noted(self.format(record)))
+
+
 def main() -> None:
     """Serve a board until the pipe of orders closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     orders = os.fdopen(int(sys.argv[1]), "rb")
     events = _Events(int(sys.argv[2]))
+    logging.getLogger("spinn_mam").addHandler(_Notes(events))
+    waiting: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(orders, waiting), daemon=True).start()
     try:
-        options: BoardOptions = pickle.load(orders)
-    except EOFError:
-        return
-    try:
-        _serve(options, orders, events)
+        _compile()
+        options = waiting.get()
+        if options is not None:
+            _serve(options, waiting, events)
     except SpinnMamError as error:
         events.send(Failed(str(error), error.exit_code))
     except OSError as error:
-        events.send(
-            Failed(
-                f"the virtual board can't listen on {options.host or 'the loopback'}: {error.strerror or error}", BackendUnavailableError.exit_code
-            )
-        )
+        events.send(Failed(f"the virtual board can't listen: {error.strerror or error}", BackendUnavailableError.exit_code))
     except Exception:
         events.send(Failed(f"the virtual board failed; this is a bug of it:\n{traceback.format_exc()}", RunFailedError.exit_code))
 
 
-def _serve(options: BoardOptions, orders: Any, events: _Events) -> None:
-    from spinn_mam.virtual_board.hardware import Hardware
-    from spinn_mam.virtual_board.scp.server import BoardServer
-    from spinn_mam.virtual_board.watch import WatchedEngine
+def _read(orders: Any, waiting: queue.SimpleQueue[Any]) -> None:
+    """Pass orders on, and None at their end."""
+    order: Any = True
+    while order is not None:
+        try:
+            order = pickle.load(orders)
+        except (EOFError, pickle.UnpicklingError):
+            order = None
+        waiting.put(order)
 
+
+def _compile() -> None:
+    """Have a core wait for an interrupt once: all kernels are compiled then, which takes most of a minute the first time ever."""
+    hardware = Hardware(load_board_config("spin3"))
+    engine = Engine(hardware)
+    try:
+        engine.start(hardware.root, 1, _WAITING_CORE, 1, 0)
+        engine.advance(600.0)
+    finally:
+        engine.close()
+
+
+def _serve(options: BoardOptions, waiting: queue.SimpleQueue[Any], events: _Events) -> None:
     for tries_left in reversed(range(TRIES)):
         hardware = Hardware(options.machine, options.host or _loopback(options.machine.n_boards))
         engine = WatchedEngine(hardware, options, events.send)
         server = BoardServer(hardware, engine)
+        if not options.cold:
+            server.boot()
         engine.watch.attach(server)
         try:
-            server.__enter__()
+            server.start()
             break
         except OSError as error:
-            if error.errno != errno.EADDRINUSE or options.host is not None or not tries_left:
+            if error.errno != errno.EADDRINUSE:
                 raise
+            if options.host is not None or not tries_left:
+                raise BackendUnavailableError(f"{hardware.host}: something else listens there; end it, or use another address with --host") from None
     try:
         events.send(Ready(tuple(server.addresses)))
-        while True:
+        order: Any = "report"
+        while order is not None:
             try:
-                pickle.load(orders)
-            except EOFError:
-                break
-            events.send(engine.watch.report())
-        events.send(engine.watch.report())
+                order = waiting.get(timeout=LOOK_S)
+            except queue.Empty:
+                if server.failure is not None and not any(thread.name == SERVER_THREAD for thread in threading.enumerate()):
+                    raise server.failure from None
+            else:
+                events.send(engine.watch.report())
     finally:
-        server.__exit__(None, None, None)
+        server.stop()
+        engine.close()
 
 
 def _loopback(n_boards: int) -> str:

@@ -120,6 +120,21 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class Noted:
+    """The board met something that a user should know of, such as a boot image that is none.
+
+    Attributes
+    ----------
+    message : str
+    """
+
+    message: str
+
+    def __str__(self) -> str:
+        return self.message
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """The board could not start or has stopped by an error.
 
@@ -137,7 +152,7 @@ class Failed:
         return self.message
 
 
-Event = Ready | Booted | Loaded | Running | Crashed | Refused | Failed
+Event = Ready | Booted | Loaded | Running | Crashed | Refused | Noted | Failed
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What a core has printed: its IOBUF, with the numbers of messages replaced by their texts.
+"""What a core has printed (its IOBUF), with the numbers of messages replaced by their texts.
 
 The binaries do not hold the texts of their messages. They print a number and the arguments, apart by a separator; the texts are in a database that
 SpiNNUtilities installs. Where that is missing, the text stays as it was printed.
@@ -14,43 +14,20 @@ from contextlib import closing
 from functools import cache
 from pathlib import Path
 
-import numpy as np
-
-from spinn_mam.virtual_board.chip import Chip
-from spinn_mam.virtual_board.memory_map import SDRAM_BASE, SYSRAM_UNBUFFERED
-from spinn_mam.virtual_board.structs import SV_BASE, VCPU_BASE, VCPU_BYTES, Sv, Vcpu
-
 SEPARATOR = "\x1e"
-#: A block of IOBUF: address of the next one, two times, bytes used; then the text.
-BLOCK = struct.Struct("<4I")
-#: Blocks that are followed before the chain is taken to be broken.
-MOST_BLOCKS = 1024
 LEVELS = {10: "DEBUG", 20: "INFO", 30: "WARN", 40: "ERROR"}
 _FORMAT = re.compile(r"%+\d*(?:\.\d+)?[cdfiksuxRFK]")
-_SYSRAM_MASK = 0x0000_7FFF
 
 
-def read_iobuf(chip: Chip, core: int) -> str:
-    """Return what a core has printed since it was started.
+def readable(text: str) -> str:
+    """Return what a core has printed with the numbers of messages replaced by their texts.
 
     Parameters
     ----------
-    chip : Chip
-    core : int
-        Virtual core number.
+    text : str
+        Its IOBUF.
     """
-    block_bytes = _sysram_word(chip, SV_BASE + Sv.IOBUF_BYTES)
-    at = _sysram_word(chip, (VCPU_BASE & _SYSRAM_MASK | SYSRAM_UNBUFFERED) + VCPU_BYTES * core + Vcpu.IOBUF)
-    sdram = chip.memory.sdram
-    text = b""
-    for _ in range(MOST_BLOCKS):
-        start = at - SDRAM_BASE
-        if not 0 <= start <= len(sdram) - BLOCK.size:
-            break
-        at, _, _, used = BLOCK.unpack(sdram[start : start + BLOCK.size].tobytes())
-        first = start + BLOCK.size
-        text += sdram[first : first + min(used, block_bytes)].tobytes()
-    return "".join(f"{decode(line)}\n" for line in text.decode("latin-1").splitlines())
+    return "".join(f"{decode(line)}\n" for line in text.splitlines())
 
 
 def decode(line: str) -> str:
@@ -94,7 +71,3 @@ def _messages() -> dict[int, tuple[int, str, str]]:
     with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
         rows = database.execute("SELECT log_id, log_level, file_name, line_num, original FROM replacer_view").fetchall()
     return {number: (level, f"{file}: {line}", str(text)) for number, level, file, line, text in rows}
-
-
-def _sysram_word(chip: Chip, address: int) -> int:
-    return int(chip.memory.sysram.view(np.uint32)[(address & _SYSRAM_MASK) // 4])

@@ -29,7 +29,7 @@ from spinn_mam.virtual_board.allocation import Allocator, Granted
 from spinn_mam.virtual_board.binaries import check_installation, check_unicorn
 from spinn_mam.virtual_board.events import BoardReport, Crashed, Event, Failed, Refused
 from spinn_mam.virtual_board.faults import Faults
-from spinn_mam.virtual_board.session import SETTINGS, VirtualBoard, config_text
+from spinn_mam.virtual_board.session import SETTINGS, BoardProcess, VirtualBoard, config_text
 
 CONFIG = ".spynnaker.cfg"
 #: Time that a script has to end by itself after a core crashed, and after it was asked to end (s).
@@ -54,19 +54,22 @@ class ScriptResult(NamedTuple):
 
 @dataclass
 class _Boards:
-    """The boards of one script: at most one at a time, started when asked for."""
+    """The boards of one script: at most one at a time, started when asked for; the process of the first gets ready before that."""
 
     threads: int
     faults: Faults
     any_binary: bool
     told: Callable[[Event], None]
+    spare: BoardProcess | None = field(default_factory=lambda: BoardProcess())  # the name is looked up late, for tests
     running: dict[str, VirtualBoard] = field(default_factory=dict)
     reports: list[BoardReport] = field(default_factory=list)
     error: SpinnMamError | None = None
     crash: tuple[float, Crashed] | None = None
 
     def start(self, machine: str | Path) -> Granted:
-        board = VirtualBoard(machine, threads=self.threads, faults=self.faults, progress=self._hear, any_binary=self.any_binary).start()
+        board = VirtualBoard(machine, threads=self.threads, faults=self.faults, progress=self._hear, any_binary=self.any_binary)
+        spare, self.spare = self.spare, None
+        board.start(spare)
         self.running[board.address] = board
         return Granted(board.address, board.version)
 
@@ -82,6 +85,9 @@ class _Boards:
                 self.stop(address)
             except SpinnMamError as error:
                 self.fail(error)
+        if self.spare is not None:
+            self.spare.stop()
+            self.spare = None
 
     def fail(self, error: SpinnMamError) -> None:
         self.error = self.error or error
@@ -142,6 +148,8 @@ def run_script(
         raise UsageError(f"SCRIPT {script}: no such file")
     check_unicorn()
     check_installation()
+    if machine is not None:
+        load_board_config(machine)  # a wrong name is said before anything starts
     boards = _Boards(threads, faults or Faults(), any_binary, told)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="spinn-mam-board-")))
@@ -150,7 +158,6 @@ def run_script(
             allocator = stack.enter_context(Allocator(boards.start, boards.stop, boards.fail))
             forced = {"machine_name": "None", "remote_spinnaker_url": allocator.url, "version": "5"}
         else:
-            load_board_config(machine)  # a wrong name is said before anything starts
             granted = boards.start(machine)
             forced = {"machine_name": granted.address, "remote_spinnaker_url": "None", "version": str(granted.version)}
         variables = script_environment(folder, forced, dict(os.environ if environment is None else environment))

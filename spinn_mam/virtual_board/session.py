@@ -66,6 +66,8 @@ class BoardOptions:
     faults : Faults
     any_binary : bool
         Whether binaries are started that the board is not tested with.
+    cold : bool
+        Whether booting is left to the host.
     """
 
     machine: MachineDescription
@@ -73,6 +75,53 @@ class BoardOptions:
     threads: int
     faults: Faults
     any_binary: bool
+    cold: bool
+
+
+class BoardProcess:
+    """The process of a board, started before it is known which board it is to be: it loads and compiles meanwhile."""
+
+    def __init__(self) -> None:
+        orders_in, orders_out = os.pipe()
+        events_in, events_out = os.pipe()
+        try:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "spinn_mam.virtual_board.board_process", str(orders_in), str(events_out)],
+                pass_fds=(orders_in, events_out),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C is for the user's program, which stops the board when it is done
+                env=_process_environment(),
+            )
+        except BaseException:
+            os.close(orders_out)
+            os.close(events_in)
+            raise
+        finally:
+            os.close(orders_in)
+            os.close(events_out)
+        self.events: BinaryIO = os.fdopen(events_in, "rb")
+        self._orders: BinaryIO | None = os.fdopen(orders_out, "wb")
+        self._lock = threading.Lock()
+
+    def order(self, order: object) -> None:
+        """Send an order; a process that has ended says so in its events."""
+        with self._lock, contextlib.suppress(BrokenPipeError):
+            if self._orders is not None:
+                self._orders.write(pickle.dumps(order))
+                self._orders.flush()
+
+    def stop(self) -> None:
+        """End the process; once ended, this does nothing."""
+        with self._lock, contextlib.suppress(OSError):
+            if self._orders is not None:
+                self._orders.close()
+        self._orders = None
+        try:
+            self.process.wait(LONGEST_STOP)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
 
 class VirtualBoard:
@@ -92,6 +141,8 @@ class VirtualBoard:
         Address of the first board; default free loopback addresses.
     any_binary : bool
         Start binaries that the board is not tested with, too.
+    cold : bool
+        Leave booting to the host, which takes it nine seconds; default the board is booted as the host would do it.
 
     Raises
     ------
@@ -121,6 +172,7 @@ class VirtualBoard:
         progress: Callable[[Event], None] | None = None,
         host: str | None = None,
         any_binary: bool = False,
+        cold: bool = False,
     ) -> None:
         if threads < 1:
             raise UsageError(f"{threads} threads: at least 1 is needed")
@@ -131,15 +183,13 @@ class VirtualBoard:
             machine = machine_for(n_boards=machine)
         self.machine = machine if isinstance(machine, MachineDescription) else load_board_config(machine)
         self.crashed: list[Crashed] = []
-        self._options = BoardOptions(self.machine, host, threads, faults or Faults(), any_binary)
+        self._options = BoardOptions(self.machine, host, threads, faults or Faults(), any_binary, cold)
         self._progress = progress
         self._addresses: tuple[str, ...] = ()
         self._failed: Failed | None = None
         self._ready, self._ended, self._reported = threading.Event(), threading.Event(), threading.Event()
         self._report: BoardReport | None = None
-        self._process: subprocess.Popen[bytes] | None = None
-        self._orders: BinaryIO | None = None
-        self._lock = threading.Lock()
+        self._process: BoardProcess | None = None
 
     def __enter__(self) -> Self:
         return self.start()
@@ -172,35 +222,22 @@ class VirtualBoard:
     @property
     def running(self) -> bool:
         """Whether the board's process runs."""
-        return self._process is not None and self._process.poll() is None
+        return self._process is not None and self._process.process.poll() is None
 
-    def start(self) -> Self:
-        """Start the board and wait until it listens; a ``with`` block does so by itself."""
+    def start(self, process: BoardProcess | None = None) -> Self:
+        """Start the board and wait until it listens; a ``with`` block does so by itself.
+
+        Parameters
+        ----------
+        process : BoardProcess, optional
+            One that waits for its board; default a new one.
+        """
         if self._process is not None:
             raise RunFailedError("a virtual board is started once; make another one")
-        orders_in, orders_out = os.pipe()
-        events_in, events_out = os.pipe()
-        command = [sys.executable, "-m", "spinn_mam.virtual_board.board_process", str(orders_in), str(events_out)]
+        self._process = process or BoardProcess()
+        threading.Thread(target=self._listen, args=(self._process.events,), name="virtual board", daemon=True).start()
         try:
-            self._process = subprocess.Popen(
-                command,
-                pass_fds=(orders_in, events_out),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C is for the user's program, which stops the board when it is done
-                env=_process_environment(),
-            )
-        except BaseException:
-            os.close(orders_out)
-            os.close(events_in)
-            raise
-        finally:
-            os.close(orders_in)
-            os.close(events_out)
-        self._orders = os.fdopen(orders_out, "wb")
-        threading.Thread(target=self._listen, args=(os.fdopen(events_in, "rb"),), name="virtual board", daemon=True).start()
-        try:
-            self._order(self._options)
+            self._process.order(self._options)
             deadline = time.monotonic() + LONGEST_START
             while not self._ready.wait(0.1) and not self._ended.is_set() and time.monotonic() < deadline:
                 pass
@@ -222,9 +259,9 @@ class VirtualBoard:
         RunFailedError
             If the board has failed or does not answer.
         """
-        if self.running and self._orders is not None:
+        if self._process is not None and self.running:
             self._reported.clear()
-            self._order("report")
+            self._process.order("report")
             deadline = time.monotonic() + LONGEST_REPORT
             while not self._reported.wait(0.1) and not self._ended.is_set() and time.monotonic() < deadline:
                 pass
@@ -236,25 +273,9 @@ class VirtualBoard:
 
     def stop(self) -> None:
         """Stop the board; once stopped, this does nothing."""
-        process = self._process
-        if process is None:
-            return
-        if self._orders is not None:
-            with contextlib.suppress(OSError):
-                self._orders.close()
-            self._orders = None
-        try:
-            process.wait(LONGEST_STOP)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        self._ended.wait(LONGEST_STOP)
-
-    def _order(self, order: object) -> None:
-        with self._lock, contextlib.suppress(BrokenPipeError):  # a board that has ended says so in its events
-            if self._orders is not None:
-                self._orders.write(pickle.dumps(order))
-                self._orders.flush()
+        if self._process is not None:
+            self._process.stop()
+            self._ended.wait(LONGEST_STOP)
 
     def _listen(self, events: BinaryIO) -> None:
         with events:

@@ -13,7 +13,7 @@ from spinn_mam.virtual_board.chip import Chip
 from spinn_mam.virtual_board.engine import CoreActivity, Engine
 from spinn_mam.virtual_board.events import BinaryLoad, BoardReport, Booted, Crashed, Event, Loaded, Refused, Running
 from spinn_mam.virtual_board.hardware import Hardware
-from spinn_mam.virtual_board.log_text import read_iobuf
+from spinn_mam.virtual_board.log_text import readable
 from spinn_mam.virtual_board.session import BoardOptions
 from spinn_mam.virtual_board.state import LOAD, TIMER_1
 from spinn_mam.virtual_board.structs import CpuState, RunTimeError
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: Names of the registers that a core leaves in its vcpu block.
 REGISTERS = (*(f"r{i}" for i in range(8)), "psr", "sp", "lr")
+#: Cores that are started within this time (s) are told together.
+TOGETHER_S = 0.3
 _REASONS = {int(reason): reason.name.lower().replace("_", " ") for reason in RunTimeError}
 
 
@@ -70,7 +72,7 @@ class Watch:
 
     def __init__(self, engine: WatchedEngine, hardware: Hardware, options: BoardOptions, tell: Callable[[Event], None]) -> None:
         self._engine, self._hardware, self._options, self._tell = engine, hardware, options, tell
-        self._started = time.monotonic()
+        self._started = self._last_start = time.monotonic()
         self._runs: dict[tuple[int, int], str] = {}
         self._done: dict[str, list[CoreActivity]] = defaultdict(list)
         self._cycles: set[int] = set()
@@ -78,9 +80,11 @@ class Watch:
         self._crashed: list[Crashed] = []
         self._cores: Counter[str] = Counter()
         self._refused: set[str] = set()
+        self._read_iobuf: Callable[[int, int, int], str] = lambda x, y, p: ""
 
     def attach(self, server: BoardServer) -> None:
         """Listen to what the server says."""
+        self._read_iobuf = server.read_iobuf
         server.events.booted.append(lambda: self._tell(Booted()))
         server.events.core_failed.append(self._fails)
         server.events.progress.append(self._runs_on)
@@ -102,6 +106,9 @@ class Watch:
                 self._tell(Refused(str(error)))
             raise error
         self.stops(chip, core)
+        if self._new and time.monotonic() - self._last_start > TOGETHER_S:
+            self._tell_started()
+        self._last_start = time.monotonic()
         self._runs[chip.index, core] = name or "unknown"
         self._new[name or "unknown"] += 1
         self._cores[name or "unknown"] += 1
@@ -148,10 +155,13 @@ class Watch:
             crashed=tuple(self._crashed),
         )
 
-    def _runs_on(self, progress: BoardProgress) -> None:
+    def _tell_started(self) -> None:
         if self._new:
             self._tell(Loaded(dict(self._new)))
             self._new.clear()
+
+    def _runs_on(self, progress: BoardProgress) -> None:
+        self._tell_started()
         running = sum(progress.cores.get(state, 0) for state in (CpuState.RUNNING, CpuState.C_MAIN))
         self._tell(Running(progress.clock_us / 1000, time.monotonic() - self._started, running))
 
@@ -165,7 +175,7 @@ class Watch:
             registers["pc"] = fault.pc
         reason = _REASONS.get(status.rt_code, f"code {status.rt_code}")
         name = self._runs.get((chip.index, status.p), status.app_name)
-        crash = Crashed(status.x, status.y, status.p, name, reason, registers, read_iobuf(chip, status.p))
+        crash = Crashed(status.x, status.y, status.p, name, reason, registers, readable(self._read_iobuf(status.x, status.y, status.p)))
         self._crashed.append(crash)
         self._tell(crash)
 
