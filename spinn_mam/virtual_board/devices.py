@@ -6,7 +6,7 @@ Problem
 Method
     Each device is a pair of C callbacks compiled by Numba. They work on the core's row of the state array (``state.py``), so
     they need no objects, no locks and no interpreter. Interrupt lines are levels computed from the state when they are
-    looked at, never stored twice. A DMA transfer is done at once, when its descriptor is written.
+    looked at, never stored twice. A DMA transfer is done at once, when its descriptor is written (but see ``start_transfer``).
 Cost
     40 nanoseconds an access.
 
@@ -43,6 +43,7 @@ from spinn_mam.virtual_board.memory_map import (
 )
 from spinn_mam.virtual_board.native import emu_stop, pointer, reg_read
 from spinn_mam.virtual_board.state import (
+    BEGINS_TICK,
     BUDGET_END,
     C_ALIVE,
     C_FLAGS,
@@ -65,6 +66,7 @@ from spinn_mam.virtual_board.state import (
     DMA_DONE,
     DMA_ERROR,
     DMA_GLOBAL,
+    DMA_HELD,
     DMA_SYSTEM,
     DMA_TCM,
     DUE,
@@ -145,6 +147,8 @@ _THUMB_BIT = 0x20
 #: Unicorn's number of the CPSR register.
 REG_CPSR = 3
 _CHECK_CODE = 0x5EC
+# Bit of a DMA descriptor: from the core to memory that all share.
+_DMA_OUT = 0x80000
 
 
 @njit(inline="always")
@@ -348,17 +352,39 @@ def host_address(s: Any, address: int, n_bytes: int) -> int:
 
 
 @njit(cache=True)
-def transfer(s: Any, descriptor: int) -> None:
+def start_transfer(s: Any, descriptor: int) -> None:
+    """Start a DMA transfer: at once, unless it leaves a core that begins a time step.
+
+    All cores begin a step together and those that read what another leaves in shared memory do so first thing. One core runs
+    after the other here, so what goes out meanwhile is held until the end of the wave, or until the core asks for it.
+    """
+    s[DMA_DESCRIPTOR] = descriptor
+    s[POLLS] = 0
+    if s[BEGINS_TICK] and descriptor & _DMA_OUT:
+        s[DMA_HELD] = 1
+    else:
+        transfer(s)
+
+
+@njit(cache=True)
+def release_transfer(s: Any) -> None:
+    """Do the transfer that is held, if there is one."""
+    if s[DMA_HELD]:
+        s[DMA_HELD] = 0
+        transfer(s)
+
+
+@njit(cache=True)
+def transfer(s: Any) -> None:
     """Do a DMA transfer: bits 0-16 of the descriptor are its bytes, bit 19 says that it leaves the core."""
+    descriptor = s[DMA_DESCRIPTOR]
     n_bytes = descriptor & 0x1FFFF
     system = host_address(s, s[DMA_SYSTEM], n_bytes)
     tcm = host_address(s, s[DMA_TCM], n_bytes)
-    s[DMA_DESCRIPTOR] = descriptor
-    s[POLLS] = 0
     if system == 0 or tcm == 0:
         s[DMA_ERROR] = 1
         return
-    to, of = (system, tcm) if descriptor & 0x80000 else (tcm, system)
+    to, of = (system, tcm) if descriptor & _DMA_OUT else (tcm, system)
     n_words = n_bytes >> 2
     target, source = carray(pointer(to), (n_words,), np.uint32), carray(pointer(of), (n_words,), np.uint32)
     for i in range(n_words):
@@ -384,6 +410,7 @@ def dma_read(uc: Any, offset: int, size: int, data: Any) -> int:
     elif o == 0x0C:
         value = s[DMA_DESCRIPTOR]
     elif o == 0x14:
+        release_transfer(s)
         value = s[PHYSICAL] << 24 | s[DMA_DONE] << 10 | s[DMA_ERROR] << 13
     elif o == 0x18:
         value = s[DMA_GLOBAL]
@@ -396,11 +423,14 @@ def dma_write(uc: Any, offset: int, size: int, value: int, data: Any) -> None:
     s = state_of(data)
     o, v = np.int64(offset), np.int64(value) & 0xFFFFFFFF
     if o == 0x04:
+        release_transfer(s)
         s[DMA_SYSTEM] = v
     elif o == 0x08:
+        release_transfer(s)
         s[DMA_TCM] = v
     elif o == 0x0C:
-        transfer(s, v)
+        release_transfer(s)
+        start_transfer(s, v)
     elif o == 0x10:
         if v & 0x08:
             s[DMA_DONE] = 0

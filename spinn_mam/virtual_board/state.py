@@ -33,6 +33,8 @@ POLLS, POPPED = 85, 86
 # Counters.
 INSTRUCTIONS, INSTRUCTIONS_AT_TICK, TICKS, TICK_INSTRUCTIONS_MAX, TICK_INSTRUCTIONS_SUM, TICKS_OVER_BUDGET = range(87, 93)
 SENT, RECEIVED, OVERFLOWED, FAULTS, FAULT_PC, FAULT_KIND, BUDGET_END, BUDGET_STOPS, DMA_BYTES, FIQS, IRQS = range(93, 104)
+# Whether the core begins a time step, and whether a transfer out of it waits until all others have begun theirs.
+BEGINS_TICK, DMA_HELD = 104, 105
 CORE_WORDS = 112
 
 #: Rows of the state array for each chip, by physical core.
@@ -57,6 +59,8 @@ CLOCK, YIELD, BARRIER_COUNT, BARRIER_GENERATION, NEXT_CHIP, UNFINISHED, CODE, EV
 DROPPED, DELAYED, LATE_COUNT, LATE_READY, OVERFLOWS, CACHE_USED, FLAT_USED, RANDOM = range(12, 20)
 # Faults: thresholds of 32 bits for a loss and a delay, and whether packets are shuffled.
 FAULT_DROP, FAULT_LATE, FAULT_SHUFFLE = range(20, 23)
+# Whether cores begin a time step in this wave.
+TICK_WAVE = 23
 CONTROL_WORDS = 64
 
 # Codes with which the workers return.

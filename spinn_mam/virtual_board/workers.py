@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numba import carray, njit
 
-from spinn_mam.virtual_board.devices import TIMER_ENABLE, TIMER_INTERRUPT, TIMER_PERIODIC
+from spinn_mam.virtual_board.devices import TIMER_ENABLE, TIMER_INTERRUPT, TIMER_PERIODIC, release_transfer
 from spinn_mam.virtual_board.execute import UNFINISHED_CORE, has_work, run_core
 from spinn_mam.virtual_board.memory_map import CPU_CLOCK_MHZ
 from spinn_mam.virtual_board.native import atomic_add, pointer, sched_yield
@@ -32,6 +32,7 @@ from spinn_mam.virtual_board.state import (
     AT,
     BARRIER_COUNT,
     BARRIER_GENERATION,
+    BEGINS_TICK,
     C_ROUTER_CHANGED,
     CHIP,
     CHIP_CONTROLLER,
@@ -60,6 +61,7 @@ from spinn_mam.virtual_board.state import (
     SOURCE_TIMER_2,
     TICK_INSTRUCTIONS_MAX,
     TICK_INSTRUCTIONS_SUM,
+    TICK_WAVE,
     TICKS,
     TICKS_OVER_BUDGET,
     TIMER_1,
@@ -135,6 +137,8 @@ def next_event(rows: Any, control: Any, states: Any, chips: Any) -> bool:
         if _timer_1_runs(s) and s[TIMER_1 + EXPIRY] <= when:
             s[TIMER_1 + RAW] = 1
             s[TIMER_1 + READS] = 0
+            s[BEGINS_TICK] = 1
+            control[TICK_WAVE] = 1
             if s[TIMER_1 + CONTROL] & TIMER_PERIODIC:
                 s[TIMER_1 + EXPIRY] += max(s[TIMER_1 + LOAD], 1)
             else:
@@ -220,6 +224,11 @@ def work(
                     if controller[C_ROUTER_CHANGED]:
                         controller[C_ROUTER_CHANGED] = 0
                         forget_routes(control, cache_keys)
+                if control[TICK_WAVE]:
+                    control[TICK_WAVE] = 0
+                    for row in rows:
+                        states[row, BEGINS_TICK] = 0
+                        release_transfer(states[row])
                 taken = deliver(rows, control, states, chips, neighbours, cache_keys, cache_at, flat, late)
                 busy = taken != 0
                 if not busy:
