@@ -8,7 +8,6 @@ connects whom (an *edge*). The layout is that of sPyNNaker 1!7.4.1 (``synaptic_m
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -151,20 +150,34 @@ class ExpanderRegion:
     n_keyed: tuple[int, ...] = ()
 
 
-class _Reader:
-    """Takes words in turn."""
+class Reader:
+    """Takes words of a region in turn.
 
-    def __init__(self, words: Sequence[int]) -> None:
-        self.words, self.at = words, 0
+    Parameters
+    ----------
+    data : bytes or ndarray of uint32
+        The region, little-endian.
+    what : str
+        What it is called in errors.
+    """
 
-    def take(self, n: int, what: str) -> tuple[int, ...]:
+    def __init__(self, data: bytes | npt.NDArray[np.uint32], what: str) -> None:
+        if isinstance(data, bytes | bytearray | memoryview):
+            data = np.frombuffer(data, "<u4", count=len(data) // 4)
+        self.words, self.what, self.at = data.tolist(), what, 0
+
+    def take(self, n: int, where: str) -> tuple[int, ...]:
+        """Take the next n words."""
         if self.at + n > len(self.words):
             raise UsageError(
-                f"ConnectorBuilder region: {what} needs words {self.at} to {self.at + n - 1}, the region has {len(self.words)}: "
-                "it is truncated or not such a region"
+                f"{self.what}: {where} needs words {self.at} to {self.at + n - 1}, there are {len(self.words)}: it is truncated or not such a region"
             )
         self.at += n
-        return tuple(int(w) for w in self.words[self.at - n : self.at])
+        return tuple(self.words[self.at - n : self.at])
+
+    def rest(self) -> tuple[int, ...]:
+        """Take all that is left."""
+        return self.take(len(self.words) - self.at, "the rest")
 
 
 def read_region(data: bytes | npt.NDArray[np.uint32]) -> ExpanderRegion:
@@ -184,9 +197,7 @@ def read_region(data: bytes | npt.NDArray[np.uint32]) -> ExpanderRegion:
     UsageError
         If it is truncated, or holds a connector, distribution or plastic matrix that is not reproduced.
     """
-    if isinstance(data, bytes | bytearray | memoryview):
-        data = np.frombuffer(data, "<u4", count=len(data) // 4)
-    reader = _Reader(data.tolist())
+    reader = Reader(data, "ConnectorBuilder region")
     matrices, table, filters, structural = reader.take(4, "the header")
     n_edges, slice_start, slice_size, _index, n_types, steps_per_ms = reader.take(6, "the header")
     population_seed, core_seed = reader.take(4, "the seeds"), reader.take(4, "the seeds")
@@ -204,11 +215,11 @@ def read_region(data: bytes | npt.NDArray[np.uint32]) -> ExpanderRegion:
         core_seed,
         tuple(low | high << 32 for low, high in zip(scales[::2], scales[1::2], strict=True)),
         edges,
-        tuple(reader.words[reader.at :]),
+        reader.rest(),
     )
 
 
-def _read_edge(reader: _Reader, k: int) -> Edge:
+def _read_edge(reader: Reader, k: int) -> Edge:
     where = f"edge {k}"
     pre_lo, pre_hi, post_lo, post_hi, synapse_type, matrix, connector, weight, delay = reader.take(9, where)
     if matrix != STATIC_MATRIX:
