@@ -1,4 +1,4 @@
-"""Our expander makes the synapses that ``synapse_expander.aplx`` makes, word for word: random regions on cores of the virtual board.
+"""Our expander makes what ``synapse_expander.aplx`` and ``neuron_expander.aplx`` make, word for word: random regions on cores of the virtual board.
 
 Regions are drawn over all connectors and distributions, views, delay stages, rows that fill up, several edges a core. A core that stops
 with an error must do so here too.
@@ -16,6 +16,15 @@ from core_regions import Core, Region
 
 from spinn_mam.errors import UsageError
 from spinn_mam.expander import region as r
+from spinn_mam.expander.neurons import (
+    ALL_NEURONS,
+    Field,
+    NeuronRegion,
+    Structure,
+    expand_neurons,
+    neuron_region_words,
+    read_neuron_region,
+)
 from spinn_mam.expander.population import PopulationExpander, expand_region
 from spinn_mam.expander.region import Edge, ExpanderRegion, MatrixLayout, ParameterGenerator, region_words
 from spinn_mam.expander.specification import CoreExpander, Synapses
@@ -32,7 +41,8 @@ from spinn_mam.fixed_point.s1615 import ONE
 from spinn_mam.virtual_board.structs import CpuState, Vcpu
 
 BUILDER, MATRIX, TABLE, FILTER = 12, 6, 5, 14
-N_REGIONS = 160
+NEURON_BUILDER, NEURONS, RECORDING = 11, 2, 9
+N_REGIONS, N_NEURON_REGIONS = 160, 64
 CORES = range(1, 17)
 UNTOUCHED = 0xEEEEEEEE
 
@@ -145,18 +155,19 @@ def board():
     with_cores.close()
 
 
-def run_cores(board: BareBoard, regions: list[ExpanderRegion]) -> list[np.ndarray | None]:
-    """Expand regions on as many cores at a time as there are; None where the core stopped with an error."""
+def run_cores(board: BareBoard, binary: str, told: int, contents: list[dict[int, np.ndarray]], made: int) -> list[np.ndarray | None]:
+    """Run a binary on as many cores at a time as there are: region ``made`` of each, None where the core stopped with an error.
+
+    ``told`` is the region with its orders.
+    """
     found: list[np.ndarray | None] = []
     places = [(chip, core) for chip in board.hardware.chips for core in CORES]
-    for first in range(0, len(regions), len(places)):
+    for first in range(0, len(contents), len(places)):
         board.clear()
-        batch = list(zip(places, regions[first : first + len(places)], strict=False))
-        for (chip, core), told in batch:
-            matrix = np.full(matrix_words(told.edges), UNTOUCHED, np.uint32)
-            content = {BUILDER: region_words(told), MATRIX: matrix, TABLE: np.zeros(4, np.uint32), FILTER: np.zeros(4, np.uint32)}
-            board.load(chip, core, Core("synapse_expander.aplx", {n: Region(words, len(words)) for n, words in content.items()}))
-            board.variables[chip.index].put_core(core, Vcpu.USER1, BUILDER)
+        batch = list(zip(places, contents[first : first + len(places)], strict=False))
+        for (chip, core), content in batch:
+            board.load(chip, core, Core(binary, {n: Region(words, len(words)) for n, words in content.items()}))
+            board.variables[chip.index].put_core(core, Vcpu.USER1, told)
         ends = {CpuState.FINISHED, CpuState.RUN_TIME_EXCEPTION}
         for _ in range(1000):
             states = [board.variables[chip.index].state(core) for (chip, core), _ in batch]
@@ -164,17 +175,22 @@ def run_cores(board: BareBoard, regions: list[ExpanderRegion]) -> list[np.ndarra
                 break
             board.engine.advance(0.05)
         assert set(states) <= ends
-        for ((chip, core), told), state in zip(batch, states, strict=True):
-            address = board._cores[chip.index, core][MATRIX]
-            words = board.words(chip, address, matrix_words(told.edges)).copy()
+        for ((chip, core), content), state in zip(batch, states, strict=True):
+            words = board.words(chip, board._cores[chip.index, core][made], len(content[made])).copy()
             found.append(words if state == CpuState.FINISHED else None)
     return found
+
+
+def builder_content(told: ExpanderRegion) -> dict[int, np.ndarray]:
+    matrix = np.full(matrix_words(told.edges), UNTOUCHED, np.uint32)
+    return {BUILDER: region_words(told), MATRIX: matrix, TABLE: np.zeros(4, np.uint32), FILTER: np.zeros(4, np.uint32)}
 
 
 def test_matrices_equal_the_binarys(board):
     regions = [region(number) for number in range(N_REGIONS)]
     n_synapses, n_failed, used = 0, 0, set()
-    for number, (told, words) in enumerate(zip(regions, run_cores(board, regions), strict=True)):
+    found = run_cores(board, "synapse_expander.aplx", BUILDER, [builder_content(told) for told in regions], MATRIX)
+    for number, (told, words) in enumerate(zip(regions, found, strict=True)):
         try:
             made = CoreExpander(told).expand()
         except UsageError:
@@ -215,3 +231,38 @@ def test_cores_of_a_population_share_its_stream():
                     np.testing.assert_array_equal(getattr(made, name)[offsets[k] : offsets[k + 1]], getattr(apart[k][e], name))
         compared += 1
     assert compared > 30
+
+
+def neuron_region(number: int) -> NeuronRegion:
+    draw = random.Random(f"neurons {number}")
+    n = draw.randrange(1, 120)
+    structures = []
+    for _ in range(draw.randrange(1, 4)):
+        copies = draw.choice((1, n, ALL_NEURONS))
+        fields = []
+        for _ in range(draw.randrange(1, 9)):
+            first = draw.randrange(1, copies + 1) if copies != ALL_NEURONS else ALL_NEURONS
+            rest = ((copies - first, wide_generator(draw)),) if first < copies else ()
+            fields.append(Field(draw.randrange(4), ((first, wide_generator(draw)), *rest)))
+        structures.append(Structure(4 * len(fields), copies, tuple(fields)))
+    return NeuronRegion(NEURONS, RECORDING, seed(draw), seed(draw), n, tuple(structures), (0, 0))
+
+
+def wide_generator(draw: random.Random) -> ParameterGenerator:
+    """A generator of potentials and the like rather than of weights and delays."""
+    narrow = generator(draw, False)
+    factor = draw.randrange(1, 40)
+    return ParameterGenerator(narrow.kind, tuple(factor * p for p in narrow.parameters))
+
+
+def test_neurons_equal_the_binarys(board):
+    regions = [neuron_region(number) for number in range(N_NEURON_REGIONS)]
+    contents, ours = [], []
+    for told in regions:
+        words = neuron_region_words(told)
+        assert read_neuron_region(words.tobytes()) == told
+        ours.append(expand_neurons(told))
+        blank = np.full(len(ours[-1]), UNTOUCHED, np.uint32)
+        contents.append({NEURON_BUILDER: words, NEURONS: blank, RECORDING: np.zeros(4, np.uint32)})
+    for number, (words, mine) in enumerate(zip(run_cores(board, "neuron_expander.aplx", NEURON_BUILDER, contents, NEURONS), ours, strict=True)):
+        np.testing.assert_array_equal(words, mine, err_msg=f"region {number}")

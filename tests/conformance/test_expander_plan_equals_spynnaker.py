@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 
 from spinn_mam.backends.base import Network
-from spinn_mam.expander.plan import plan_expansion
-from spinn_mam.expander.region import NONE, ONE_TO_ONE, Edge, read_region
+from spinn_mam.expander.neurons import expand_neurons, initial_values, read_neuron_region
+from spinn_mam.expander.plan import host_s1615, plan_expansion
+from spinn_mam.expander.region import NONE, ONE_TO_ONE, Edge, ParameterGenerator, read_region
+from spinn_mam.fixed_point.random_streams import NORMAL
 from spinn_mam.fixed_point.ring_buffer import ring_buffer_shifts
 from spinn_mam.models import load_model
 
@@ -37,7 +39,9 @@ from spynnaker.pyNN.data import SpynnakerDataView
 asked = synapse_information.get_config_bool
 synapse_information.get_config_bool = lambda section, key: key != "virtual_board" and asked(section, key)
 job = Job.load(Path(sys.argv[1]))
-script.build(job)
+for population in script.build(job).populations:
+    if population.celltype.__class__.__name__ != "SpikeSourcePoisson":
+        population.initialize(v=sim.RandomDistribution("normal", mu=-58.25, sigma=10.5))
 sim.run(job.network.spec.dt)
 print("RUN", SpynnakerDataView.get_run_dir_path())
 sim.end()
@@ -78,22 +82,34 @@ def test_regions_equal_spynnakers(case, tmp_path):
     assert done.returncode == 0, done.stderr[-3000:]
     run = next(line for line in done.stdout.splitlines() if line.startswith("RUN ")).removeprefix("RUN ")
     database = sqlite3.connect(f"{run}/ds.sqlite3")
-    contents = database.execute("SELECT content FROM region WHERE region_label = 'ConnectorBuilderRegion' AND content IS NOT NULL").fetchall()
+    query = "SELECT content FROM region WHERE region_label = ? AND content IS NOT NULL"
+    synapses = [read_region(content) for (content,) in database.execute(query, ("ConnectorBuilderRegion",))]
+    neurons = [read_neuron_region(content) for (content,) in database.execute(query, ("neuron_builder",))]
     database.close()
-    theirs = {(region.population_seed, region.slice_start): region for region in (read_region(content) for (content,) in contents)}
+    theirs = {(region.population_seed, region.slice_start): region for region in synapses}
+    drawn = {region.core_seed: expand_neurons(region) for region in neurons}
+    assert len(drawn) == len(theirs) > 0
 
-    plans = plan_expansion(spec, [pynn_seed(7, "synapses", p.name) for p in spec.populations], (per_core,) * n, shifts)
+    seeds = [pynn_seed(7, "synapses", p.name) for p in spec.populations]
+    plans = plan_expansion(spec, seeds, (per_core,) * n, shifts)
     assert sum(len(plan.projections) for plan in plans) == sum(p.n_synapses > 0 for p in spec.projections)
     stages = set()
     for plan in plans:
+        bounds = plan.expander.bounds
+        potentials = initial_values(seeds[plan.population], bounds, ParameterGenerator(NORMAL, (host_s1615(-58.25), host_s1615(10.5))))
         for k in range(plan.expander.n_slices):
             ours = plan.expander.region(k)
             told = theirs.pop((ours.population_seed, ours.slice_start))
             for name in ("slice_size", "steps_per_ms", "core_seed", "weight_scales"):
                 assert getattr(ours, name) == getattr(told, name), (name, k)
-            drawn = [comparable(e) for e in told.edges if e.connector != ONE_TO_ONE]  # the drive
-            assert list(ours.edges) == drawn
-            stages |= {e.matrix.n_stages for e in drawn}
+            edges = [comparable(e) for e in told.edges if e.connector != ONE_TO_ONE]  # without the drive
+            assert list(ours.edges) == edges
+            stages |= {e.matrix.n_stages for e in edges}
+            words = drawn[ours.core_seed].view(np.int32)
+            first = int(np.flatnonzero(words == potentials[bounds[k]])[0])
+            step = int(np.flatnonzero(words == potentials[bounds[k] + 1])[0]) - first if ours.slice_size > 1 else 1
+            found = words[first : first + step * ours.slice_size : step]
+            assert np.array_equal(found, potentials[bounds[k] : bounds[k + 1]])
     assert not theirs
     assert (max(stages) > 1) == (case == "long delays")
     assert np.any(shifts > 0)
