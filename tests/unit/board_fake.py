@@ -19,7 +19,7 @@ class FakeProgress(NamedTuple):
     clock_us: float
 
 
-@dataclass
+@dataclass(repr=False)
 class FakeEngine:
     """Cores that are started are ready at once; ``on_advance`` is what they do."""
 
@@ -30,6 +30,7 @@ class FakeEngine:
     requests: list[Chip] = field(default_factory=list)
     memories: dict[tuple[int, int], bytearray] = field(default_factory=dict)
     on_advance: Callable[[], bool] = lambda: False
+    rounds: int = 0
 
     def start(self, chip: Chip, core: int, image: bytes, app_id: int, flags: int) -> None:
         if image[:4] == b"\xff" * 4:
@@ -55,6 +56,7 @@ class FakeEngine:
         self.memories[chip.index, core][address : address + len(data)] = data
 
     def advance(self, budget_s: float) -> FakeProgress:
+        self.rounds += 1
         return FakeProgress(self.on_advance(), 0.0)
 
     def take_monitor_requests(self) -> list[Chip]:
@@ -68,4 +70,3 @@ def make_hardware(name: str = "spin5", host: str = "127.0.0.2") -> Hardware:
 
 def words(data: bytes) -> list[int]:
     return np.frombuffer(data, "<u4").tolist()
-

@@ -26,7 +26,7 @@ from spinn_mam.virtual_board.scp.sockets import Handler, Place, Sockets
 from spinn_mam.virtual_board.scp.tags import TRANSIENT, TagTable
 from spinn_mam.virtual_board.scp.watch import BoardEvents, BoardProgress, CoreStatus, call, read_iobuf, read_status
 from spinn_mam.virtual_board.state import C_SEMAPHORES
-from spinn_mam.virtual_board.structs import Code, Command, CpuState
+from spinn_mam.virtual_board.structs import Code, CpuState
 from spinn_mam.virtual_board.system_variables import SystemVariables
 
 if TYPE_CHECKING:
@@ -40,11 +40,10 @@ SCP_PORT, BOOT_PORT = 17893, 54321
 #: Wall time that cores run for between two looks at the sockets.
 SLICE_S = 0.01
 #: Datagrams answered before the cores run again, so that a flood does not stop them.
-DATAGRAMS_PER_ROUND = 2000
+DATAGRAMS_PER_ROUND = 250
 #: Rounds that a command waits for a core to leave a lock before it is answered all the same: a crashed core never does.
 LOCK_ROUNDS = 200
 _PROGRESS_S = 0.25
-_CORE_ANSWERS = frozenset((Command.VERSION, Command.READ, Command.WRITE, Command.FILL))
 
 
 class BoardServer:
@@ -323,11 +322,11 @@ class BoardServer:
     def _to_core(self, chip: Chip, message: SdpMessage, sender: Place) -> None:
         """Pass a message from the host to a core."""
         board = self._find(message.source) or chip
-        if not responds(self._variables[chip.index].state(message.core)) and message.port == 0:
-            command = packets.unpack_command(message.payload)
-            if command is not None and command.command in _CORE_ANSWERS:
-                self._command(chip, message, sender, 0)
-                return
+        state = self._variables[chip.index].state(message.core)
+        if message.port == 0 and not responds(state) and state != CpuState.INIT:
+            # Nobody is there to answer: what an idle core's SARK would say, and the memory of one that has crashed.
+            self._command(chip, message, sender, 0)
+            return
         tag = message.tag
         if message.wants_reply and tag == packets.TRANSIENT_TAG:
             free = self._tables[board.index].add_transient(*sender)
