@@ -8,7 +8,7 @@
 # %%
 import sys
 
-import pyNN.spiNNaker as sim  # type: ignore[import-untyped]
+import pyNN.spiNNaker as sim
 
 GROUPS, SIZE = 6, 40
 DURATION = float(sys.argv[1]) if len(sys.argv) > 1 else 200.0  # ms

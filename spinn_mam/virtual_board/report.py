@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from spinn_mam.virtual_board.events import BoardReport
+from spinn_mam.virtual_board.faults import Faults
 
 #: What every report says: the limit of what a run on the board shows.
 CLAIM = "functionally executed, timing not modelled"
@@ -20,8 +21,8 @@ def report_text(report: BoardReport) -> str:
     >>> print(report_text(BoardReport("spin5", 1, 48, 1.5, 12.0, 20000, 1638800, 5, 5, 0, 0, 0, 0, "", binaries)))
     virtual board: functionally executed, timing not modelled
       spin5: 1 board, 48 chips; 12.0 ms on its clock in 1.5 s of wall time
-      binary       cores  ticks  instructions a tick: mean     most  ticks above 20,000 cycles
-      IF_curr_exp      2    200                      8,194   21,000                          3
+      binary       cores  ticks  instructions a tick: mean    most  ticks above 20,000 cycles
+      IF_curr_exp      2    200                      8,194  21,000                          3
       multicast packets: 5 sent, 5 delivered
       warning: 3 of 200 ticks took more instructions than a core has cycles in a tick (20,000 at 200 MHz): on the machine these
       ticks overrun. A larger time step or time-scale factor, or fewer neurons a core, gives them time.
@@ -56,6 +57,18 @@ def report_text(report: BoardReport) -> str:
             "  ticks overrun. A larger time step or time-scale factor, or fewer neurons a core, gives them time.",
         ]
     return "\n".join(line.rstrip() for line in lines + [str(crash) for crash in report.crashed])
+
+
+def injected_text(faults: Faults) -> str:
+    """Return what is asked to go wrong; empty for nothing.
+
+    Examples
+    --------
+    >>> injected_text(Faults(drop=0.01, shuffle=True)), injected_text(Faults())
+    ('drop 0.01, shuffle; seed 1', '')
+    """
+    parts = [f"{name} {value:g}" for name, value in (("drop", faults.drop), ("late", faults.late)) if value] + ["shuffle"] * faults.shuffle
+    return f"{', '.join(parts)}; seed {faults.seed}" if parts else ""
 
 
 def _count(n: int, what: str) -> str:

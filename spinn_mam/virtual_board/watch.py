@@ -14,6 +14,7 @@ from spinn_mam.virtual_board.engine import CoreActivity, Engine
 from spinn_mam.virtual_board.events import BinaryLoad, BoardReport, Booted, Crashed, Event, Loaded, Refused, Running
 from spinn_mam.virtual_board.hardware import Hardware
 from spinn_mam.virtual_board.log_text import readable
+from spinn_mam.virtual_board.report import injected_text
 from spinn_mam.virtual_board.session import BoardOptions
 from spinn_mam.virtual_board.state import LOAD, TIMER_1
 from spinn_mam.virtual_board.structs import CpuState, RunTimeError
@@ -150,9 +151,10 @@ class Watch:
             packets_overflowed=progress.overflowed,
             packets_dropped=progress.dropped,
             packets_delayed=progress.delayed,
-            injected=str(self._options.faults) if self._options.faults.any else "",
+            injected=injected_text(self._options.faults),
             binaries={name: _load(self._cores[name], some) for name, some in sorted(activities.items())},
             crashed=tuple(self._crashed),
+            ticking_s=progress.ticking_s,
         )
 
     def _tell_started(self) -> None:

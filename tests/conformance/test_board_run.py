@@ -67,14 +67,14 @@ def test_a_script_as_it_stands_and_nothing_of_the_user_is_touched(tmp_path: Path
     assert result.returncode == 0, result.stderr
     assert "\n".join(lines(result.stdout, "group ")) == VOLLEYS
     assert {path: path.read_text() for path in mine} == mine
-    assert sorted(path.name for path in home.iterdir()) == [".spynnaker.cfg"]
+    assert {path.name for path in home.iterdir()} - {".cache", ".config"} == {".spynnaker.cfg"}  # the others are the drawing library's
     assert sorted(path.name for path in work.iterdir()) == ["reports", "spynnaker.cfg"]
     said = result.stderr
     assert "virtual board: functionally executed, timing not modelled\n  spin5: 1 board, 48 chips" in said
     assert "board: 1 virtual board at 127." in said
     (loaded,) = lines(said, "  IF_curr_exp ")
     assert loaded.split()[1:3] == ["6", "486"]  # six cores, 81 ticks each: the last one ends the run
-    assert "multicast packets: 480 sent" in said
+    assert "multicast packets: 360 sent" in said
 
 
 def test_losses_are_injected_and_counted(tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_the_fixtures_in_another_project(pytester: pytest.Pytester) -> None:
             sim.run(10.0)
             trains = target.get_data("spikes").segments[0].spiketrains
             sim.end()
-            assert [list(map(float, train)) for train in trains] == [[4.0], [4.0]] or print([list(map(float, train)) for train in trains])
+            assert [list(map(float, train)) for train in trains] == [[4.0, 6.0, 8.0]] * 2
             assert spynnaker_on_board.report().n_chips == 4
             assert spynnaker_on_board.report().binaries["IF_curr_exp"].ticks == 11
 
