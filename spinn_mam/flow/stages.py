@@ -12,7 +12,7 @@ import numpy as np
 
 from spinn_mam.backends.base import Backend, Network, RunConfig
 from spinn_mam.backends.spinnaker.backend import SpinnakerBackend
-from spinn_mam.backends.spinnaker.targets import VERSIONS, make_target
+from spinn_mam.backends.spinnaker.targets import board_version, make_target
 from spinn_mam.comparison import Comparison, ReferenceStatistics, compare
 from spinn_mam.deployment import Deployment
 from spinn_mam.energy.constants import load_power_constants
@@ -101,8 +101,8 @@ def make_spinnaker(settings: RunSettings, machine: MachineDescription) -> Spinna
     UsageError
         If its target cannot be.
     """
-    version = VERSIONS.get(machine.n_chips // machine.n_boards, VERSIONS[48])
-    target = make_target(settings.target, version=version, configurations=[Path(name) for name in settings.configurations])
+    configurations = [Path(name) for name in settings.configurations]
+    target = make_target(settings.target, version=board_version(machine), configurations=configurations)
     faults = Faults(settings.drop, settings.late, settings.shuffle, settings.seed)
     return SpinnakerBackend(target, settings.layout, faults=faults)
 

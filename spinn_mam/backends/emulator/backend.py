@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -21,6 +22,7 @@ from spinn_mam.backends.emulator.loop import Loop
 from spinn_mam.backends.emulator.pace import Pace
 from spinn_mam.deployment import Deployment
 from spinn_mam.errors import UsageError, Violation
+from spinn_mam.expander.plan import TargetPlan
 from spinn_mam.fixed_point.ring_buffer import ring_buffer_shifts
 from spinn_mam.fixed_point.s1615 import ONE
 from spinn_mam.network.connectivity import delay_table
@@ -51,7 +53,7 @@ class EmulatorBackend:
         bit_exact=True,
         needs_deployment=False,
         needs_hardware=False,
-        connectivity=("shared",),
+        connectivity=("shared", "expander"),
     )
 
     def check(self, network: Network, run: RunConfig, deployment: Deployment | None) -> list[Violation]:
@@ -75,9 +77,22 @@ class EmulatorBackend:
         return found
 
     def start(self, network: Network, run: RunConfig, deployment: Deployment | None, progress: Progress | None = None) -> RunHandle:
-        """Prepare a run; it happens in this process when its result is asked for."""
+        """Prepare a run; it happens in this process when its result is asked for.
+
+        Raises
+        ------
+        UsageError
+            If the machine's own synapses are wanted without a deployment.
+        """
         shifts = None if deployment is None else deployment.ring_buffer_shifts
-        return LocalRun(lambda: simulate(network, shifts, run.t_sim, run.warm_up, run.seed, run.threads, progress))
+        plans: tuple[TargetPlan, ...] | None = None
+        if run.connectivity == "expander":
+            if deployment is None:
+                raise UsageError("the machine's own synapses depend on slices: map the network first, or use --connectivity shared")
+            from spinn_mam.backends.emulator.expanded import plan_of_deployment
+
+            plans = plan_of_deployment(network, deployment, DELAY_OFFSET_STEPS)
+        return LocalRun(lambda: simulate(network, shifts, run.t_sim, run.warm_up, run.seed, run.threads, progress, plans=plans))
 
 
 def simulate(
@@ -89,6 +104,7 @@ def simulate(
     threads: int = 1,
     progress: Progress | None = None,
     delay_offset_steps: int = DELAY_OFFSET_STEPS,
+    plans: Sequence[TargetPlan] | None = None,
 ) -> Recording:
     """Run a network.
 
@@ -107,6 +123,8 @@ def simulate(
         Called with phase, done, total.
     delay_offset_steps : int
         Added to each delay of the spec to get slots.
+    plans : sequence of TargetPlan, optional
+        Make the synapses that the machine's generators make; their delays are in slots already.
 
     Returns
     -------
@@ -131,7 +149,12 @@ def simulate(
     report("build", 0, spec.n_synapses)
     build_started = time.perf_counter(), time.process_time()
     layout = make_layout(spec, shifts, seed)
-    store = build_synapses(network.connectivity, layout, shifts, delay_offset_steps)
+    if plans is None:
+        store = build_synapses(network.connectivity, layout, shifts, delay_offset_steps)
+    else:
+        from spinn_mam.backends.emulator.expanded import expand_synapses
+
+        store = expand_synapses(spec, plans, layout)
     build_s, build_cpu_s = time.perf_counter() - build_started[0], time.process_time() - build_started[1]
     report("build", spec.n_synapses, spec.n_synapses)
 
@@ -165,9 +188,9 @@ def simulate(
         "arithmetic": "s16.15, IF_curr_exp of sPyNNaker 1!7.4.1",
         "poisson": "own streams",
         "seed": seed,
-        "connectivity": "shared",
+        "connectivity": "shared" if plans is None else "expander",
         "connectivity_seed": network.connectivity.seed,
-        "connectivity_digest": network.connectivity.digest(),
+        **({"connectivity_digest": network.connectivity.digest()} if plans is None else {}),
         "threads": threads,
         "parts": layout.n_parts,
         "build_s": build_s,

@@ -99,7 +99,7 @@ class SpinnakerBackend:
             delay_offset_steps=DELAY_OFFSET_STEPS,
             bit_exact=True,
             needs_deployment=True,
-            needs_hardware=not self.target.is_virtual,
+            needs_hardware=self.target.is_hardware,
             connectivity=("shared", "law", "expander"),
         )
 
@@ -117,7 +117,7 @@ class SpinnakerBackend:
             from spinn_mam.virtual_board.binaries import check_unicorn
 
             check_unicorn()
-        return check_run(network, run, deployment, offset=DELAY_OFFSET_STEPS, on_hardware=not self.target.is_virtual)
+        return check_run(network, run, deployment, offset=DELAY_OFFSET_STEPS, on_hardware=self.target.is_hardware)
 
     def start(self, network: Network, run: RunConfig, deployment: Deployment | None, progress: Progress | None = None) -> RunHandle:
         """Prepare a run; it happens when its result is asked for.
@@ -166,7 +166,7 @@ class SpinnakerBackend:
             _activity(job, neuron[kept], n_kept),
             self._provenance(job, facts) | extra | board,
         )
-        if not self.target.is_virtual and "simulate_s" in facts.times_s:
+        if self.target.is_hardware and "simulate_s" in facts.times_s:
             recording.provenance["rtf"] = facts.times_s["simulate_s"] / (job.n_steps * spec.dt / 1000.0)
         return recording
 
@@ -223,7 +223,7 @@ class SpinnakerBackend:
         }
         if job.degree == "shared":
             provenance["connectivity_digest"] = job.network.connectivity.digest()
-        if self.target.is_virtual:
+        if not self.target.is_hardware:
             provenance["timing"] = UNTIMED
         return provenance
 

@@ -5,7 +5,7 @@
 ``spalloc``  boards from the allocation server that the user's own ``.spynnaker.cfg`` names
 ``ebrains``  boards from the EBRAINS portal, in a job there: ``remote_spinnaker_url`` (or ``spalloc_server``) is in the job's
              ``spynnaker.cfg``
-a name       the host name or address of a board
+a name       the host name or address of a board; an address of the loopback is a virtual board that is served there
 ===========  ==========================================================================================================
 
 Of the user's configuration only the keys that say how to get a machine are taken, and only for the two targets that need
@@ -22,6 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from spinn_mam.errors import UsageError
+from spinn_mam.machine.description import MachineDescription
+from spinn_mam.virtual_board.session import SETTINGS
 
 VIRTUAL, SPALLOC, EBRAINS = "virtual", "spalloc", "ebrains"
 #: Keys of the user's configuration that say how to get a machine.
@@ -42,8 +44,11 @@ REPORTS = ("write_provenance", "read_placements_provenance_data", "read_router_p
 OTHER_MACHINES = ("machine_name", "virtual_board", "remote_spinnaker_url", "spalloc_server")
 #: SpiNNMan takes this address for its own stand-in, whose answers are canned: a run on it "works" and simulates nothing.
 STAND_IN = "127.0.0.1"
-#: Versions of SpiNNaker-1 boards in sPyNNaker's configuration, by the chips of a board.
-VERSIONS = {4: 3, 48: 5}
+LOOPBACK = "127."
+#: Versions of boards in sPyNNaker's configuration: of 4 chips, of 48.
+SMALL, LARGE = 3, 5
+#: Chips of a small board.
+CHIPS_OF_SMALL = 4
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*\.?")
 
 
@@ -64,8 +69,18 @@ class Target:
 
     @property
     def is_virtual(self) -> bool:
-        """Whether it is the virtual board."""
+        """Whether it is a virtual board that is started for the run."""
         return self.name == VIRTUAL
+
+    @property
+    def is_hardware(self) -> bool:
+        """Whether there is a clock to keep up with."""
+        return not self.is_virtual and not self.name.startswith(LOOPBACK)
+
+
+def board_version(machine: MachineDescription) -> int:
+    """Return the version of a machine's boards in sPyNNaker's configuration."""
+    return SMALL if machine.n_chips <= CHIPS_OF_SMALL * machine.n_boards else LARGE
 
 
 def make_target(name: str, *, version: int, configurations: Sequence[Path] = ()) -> Target:
@@ -90,7 +105,9 @@ def make_target(name: str, *, version: int, configurations: Sequence[Path] = ())
     if name in (SPALLOC, EBRAINS):
         return Target(name, {"version": str(version), **_server(name, version, configurations)})
     _check_host(name)
-    return Target(name, {"machine_name": name, "version": str(version)})
+    # an address of this computer can only be a virtual board that is served on it
+    served = SETTINGS if name.startswith(LOOPBACK) else {}
+    return Target(name, {**served, "machine_name": name, "version": str(version)})
 
 
 def configuration(machine: Mapping[str, str]) -> str:
@@ -144,7 +161,7 @@ def _server(name: str, version: int, configurations: Sequence[Path]) -> dict[str
             f"--target {name}: {where} says version = {own}, but the boards of --board-config are of version {version}: "
             "7.4.1 would map for another machine than it gets; use a matching --board-config"
         )
-    if version != VERSIONS[48]:
+    if version != LARGE:
         raise UsageError(f"--target {name}: boards that are given out have 48 chips (version 5), --board-config has version {version}: use spin5")
     url = given[servers[0]]
     if servers[0] == "remote_spinnaker_url" and not url.startswith(("http://", "https://")):
