@@ -23,11 +23,15 @@ from core_regions import (
     spike_key,
     synapse_core,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from spinn_mam.fixed_point.ring_buffer import quantise_weights, weight_scales
+from spinn_mam.fixed_point.s1615 import to_s1615
 from spinn_mam.network.spec import NeuronParameters
 
 pytest.importorskip("spynnaker")
+ds = pytest.importorskip("spinn_front_end_common.interface.ds")
 
 SCRIPT = r"""
 import json, sqlite3, sys, glob
@@ -171,6 +175,12 @@ def compare(mine: Core, reference: dict, other_sizes: set[int]) -> int:
         assert list(map(hex, region)) == list(map(hex, words)), (mine.binary, number)
         n += len(words)
     return n
+
+
+@settings(deadline=None)
+@given(st.floats(-65_536, 65_535.99) | st.integers(-(2**31), 2**31 - 2).map(lambda half: (half + 0.5) / 32_768) | st.floats(-1e-3, 1e-3))
+def test_numbers_are_rounded_as_the_host_rounds_them(value):
+    assert to_s1615(value) == ds.DataType.S1615.encode_as_int(value)
 
 
 def test_array_buffer_is_what_the_tools_send():

@@ -12,7 +12,7 @@ from spinn_mam.errors import UsageError
 from spinn_mam.fixed_point import s1615
 from spinn_mam.fixed_point.parameters import lif_constants
 from spinn_mam.fixed_point.ring_buffer import quantise_weights, ring_buffer_shifts, weight_scales
-from spinn_mam.fixed_point.specification import NeuronState, Synapse, add_saturating, simulate, update_neuron
+from spinn_mam.fixed_point.specification import NeuronState, Synapse, add_packed, add_saturating, simulate, update_neuron
 from spinn_mam.models import load_model
 from spinn_mam.network.spec import NeuronParameters
 
@@ -61,6 +61,46 @@ def test_saturating_additions_in_any_order_equal_one_cut(weights, random):
     for weight in weights:
         slot = add_saturating(slot, weight)
     assert slot == min(sum(weights), 0xFFFF)
+
+
+@given(st.integers(1, 9).flatmap(lambda n: st.lists(st.lists(st.integers(0, 0xFFFF), min_size=n, max_size=n), min_size=1, max_size=5)))
+def test_packed_sums_are_those_of_words_with_two_neurons(cores):
+    n = len(cores[0])
+    words = [sum(core[i] | (core[i + 1] if i + 1 < n else 0) << 16 for core in cores) & 0xFFFFFFFF for i in range(0, n, 2)]
+    assert add_packed(cores) == [word >> shift & 0xFFFF for word in words for shift in (0, 16)][:n]
+
+
+@given(st.data())
+def test_layouts_agree_while_sums_fit(data):
+    n, n_cores, n_steps = data.draw(st.integers(1, 5)), data.draw(st.integers(1, 3)), 30
+    synapse = st.builds(
+        Synapse, st.integers(0, n + 1), st.integers(0, n - 1), st.integers(0, 1), st.integers(0, 3000), st.integers(1, 4), st.integers(0, n_cores - 1)
+    )
+    synapses = data.draw(st.lists(synapse, max_size=15))
+    c = lif_constants(PD14, I_e=data.draw(st.floats(0, 900)), dt=0.1)
+    arguments = ([c] * n, [(2, 3)] * n, synapses, [c.v_rest] * n, n_steps)
+    inputs = {"drive": lambda step, i: 977 * (step + i) % 4001, "sources": lambda step: [n, n + 1] if step % 3 else []}
+    combined = simulate(*arguments, **inputs)
+    slices = [1] * (n - 1) + [1]
+    assert simulate(*arguments, **inputs, layout="split") == combined
+    assert simulate(*arguments, **inputs, layout="split", slices=slices) == combined
+    assert combined.n_saturated == 0
+
+
+def test_a_full_slot_stops_in_one_core_and_carries_between_cores():
+    c = lif_constants(PD14, I_e=0.0, dt=0.1)
+
+    def first_step(layout, cores):
+        synapses = [Synapse(2, 0, 0, 0xFFFF, 1, core) for core in cores]
+        return simulate([c] * 2, [(2, 2)] * 2, synapses, [c.v_rest] * 2, 3, sources=lambda step: [2], layout=layout)
+
+    full, neighbour = first_step("combined", [0, 0]).v[2]
+    assert first_step("split", [0, 0]).v[2] == [full, neighbour]
+    wrapped, carried = first_step("split", [0, 1]).v[2]
+    assert neighbour == c.v_rest
+    assert wrapped < full  # 65,534 instead of 65,535
+    assert carried > neighbour  # 1 instead of 0
+    assert first_step("split", [0, 1]).n_saturated == 2
 
 
 def test_a_neuron_spikes_resets_and_rests():
