@@ -16,7 +16,7 @@ from spinn_mam.network.spec import NetworkSpec
 BACKENDS = ("emulator", "nest", "spinnaker")
 LAYOUTS = ("combined", "split")
 #: Degrees of connectivity that each backend can run, the default first.
-DEGREES = {"emulator": ("shared",), "nest": ("shared", "law"), "spinnaker": ("shared", "law", "expander")}
+DEGREES = {"emulator": ("shared", "expander"), "nest": ("shared", "law"), "spinnaker": ("shared", "law", "expander")}
 DRIVES = ("poisson", "dc")
 #: Above this many synapses NEST and sPyNNaker draw their own from the same law.
 LAW_ABOVE = 10_000_000

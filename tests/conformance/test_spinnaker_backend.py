@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from spinn_mam.backends.base import Network, RunConfig
-from spinn_mam.backends.emulator.backend import simulate
+from spinn_mam.backends.emulator.backend import EmulatorBackend, simulate
 from spinn_mam.backends.spinnaker.backend import SpinnakerBackend
 from spinn_mam.backends.spinnaker.targets import Target
 from spinn_mam.deployment import Deployment
@@ -83,10 +83,14 @@ def test_with_the_same_synapses_spikes_are_the_emulators(tmp_path: Path, layout:
     assert "rtf" not in there.provenance
 
 
-def test_delays_beyond_the_ring_buffers_are_the_emulators_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize("degree", ["shared", "expander"])
+def test_delays_beyond_the_ring_buffers_are_the_emulators_too(tmp_path: Path, degree: str) -> None:
     net = network(longest_ms=16.0)
-    there, here = run(net, tmp_path), simulate(net, ring_buffer_shifts(net.spec), 40.0, 0.0, seed=3)
+    there = run(net, tmp_path, degree=degree)
+    here = EmulatorBackend().start(net, RunConfig(40.0, 0.0, 3, 2, degree), deployment(net.spec)).result()  # type: ignore[arg-type]
     assert len(here.step) > 150
+    if degree == "expander":
+        assert there.provenance["n_synapses_compared"] == net.spec.n_synapses
     assert spikes(there) == spikes(here)
 
 

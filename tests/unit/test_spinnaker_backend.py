@@ -30,7 +30,7 @@ from spinn_mam.fixed_point.s1615 import ONE
 from spinn_mam.flow.settings import RunSettings
 from spinn_mam.machine.board_config import load_board_config
 from spinn_mam.models import load_model
-from spinn_mam.network.spec import Distribution, NetworkSpec
+from spinn_mam.network.spec import Distribution, NetworkSpec, PoissonDrive
 from spinn_mam.partitioning.pipeline import map_network
 from spinn_mam.report.tables import LOSSES, loss_lines, summary_lines
 
@@ -134,7 +134,7 @@ def test_small_boards_are_not_given_out(tmp_path: Path) -> None:
         ({"drop": 0.1}, "virtual board"),
         ({"backend": "spinnaker", "target": "board7", "shuffle": True}, "virtual board"),
         ({"backend": "spinnaker", "late": 1.5}, "probability"),
-        ({"connectivity": "expander"}, "--connectivity expander"),
+        ({"backend": "nest", "connectivity": "expander"}, "--connectivity expander"),
     ],
 )
 def test_flags_of_the_machine_belong_to_the_spinnaker_backend(settings: dict[str, object], why: str) -> None:
@@ -145,10 +145,12 @@ def test_flags_of_the_machine_belong_to_the_spinnaker_backend(settings: dict[str
 # ---------------------------------------------------------------------------------------------------------------- refusals
 
 
-def violations(spec: NetworkSpec, run: RunConfig = RUN, mapped: Deployment | None = MAPPED, on_hardware: bool = True) -> dict[str, str]:
+def violations(
+    spec: NetworkSpec, run: RunConfig = RUN, mapped: Deployment | None = MAPPED, on_hardware: bool = True, layout: str = "combined"
+) -> dict[str, str]:
     if mapped is not None and spec is not SPEC:
         mapped = dataclasses.replace(mapped, network_digest=spec.digest())
-    found = check_run(Network.from_seed(spec, 1), run, mapped, offset=1, on_hardware=on_hardware)
+    found = check_run(Network.from_seed(spec, 1), run, mapped, layout=layout, offset=1, on_hardware=on_hardware)
     return {violation.rule: str(violation) for violation in found}
 
 
@@ -197,6 +199,13 @@ def test_a_timer_too_fast_is_refused_on_hardware_only() -> None:
     assert not violations(SPEC, mapped=fast, on_hardware=False)
     odd = dataclasses.replace(MAPPED, time_scale_factor=1.234)
     assert "whole ones are needed" in violations(SPEC, mapped=odd)["time scale"]
+
+
+def test_an_inhibitory_drive_is_refused_on_split_cores() -> None:
+    drive = PoissonDrive(100.0, -50.0, 1.5)
+    spec = dataclasses.replace(SPEC, populations=(dataclasses.replace(SPEC.populations[0], drive=drive), *SPEC.populations[1:]))
+    assert "wrong neurons" in violations(spec, layout="split")["drive"]
+    assert not violations(spec)
 
 
 def test_a_deployment_of_another_network_is_refused() -> None:

@@ -117,7 +117,7 @@ class SpinnakerBackend:
             from spinn_mam.virtual_board.binaries import check_unicorn
 
             check_unicorn()
-        return check_run(network, run, deployment, offset=DELAY_OFFSET_STEPS, on_hardware=self.target.is_hardware)
+        return check_run(network, run, deployment, layout=self.layout, offset=DELAY_OFFSET_STEPS, on_hardware=self.target.is_hardware)
 
     def start(self, network: Network, run: RunConfig, deployment: Deployment | None, progress: Progress | None = None) -> RunHandle:
         """Prepare a run; it happens when its result is asked for.
@@ -216,6 +216,7 @@ class SpinnakerBackend:
             "machine": facts.machine,
             "losses": facts.losses,
             "counts": facts.counts,
+            **{name: facts.counts[name] for name in ("n_zero_weights", "n_saturated_weights") if name in facts.counts},
             "versions": facts.versions,
             "synaptic_events": "spikes times mean out-degree of their population",
             "peak_rss_bytes": facts.peak_rss_bytes,

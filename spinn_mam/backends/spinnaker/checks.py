@@ -30,7 +30,7 @@ MAX_RATE = 65_535.0
 MAX_STEPS = 2**31 - 1
 
 
-def check_run(network: Network, run: RunConfig, deployment: Deployment | None, *, offset: int, on_hardware: bool) -> list[Violation]:
+def check_run(network: Network, run: RunConfig, deployment: Deployment | None, *, layout: str, offset: int, on_hardware: bool) -> list[Violation]:
     """Find everything that speaks against a run.
 
     Parameters
@@ -39,6 +39,7 @@ def check_run(network: Network, run: RunConfig, deployment: Deployment | None, *
     run : RunConfig
     deployment : Deployment or None
         None before the mapping: what depends on it is not checked.
+    layout : str
     offset : int
         Steps added to each delay.
     on_hardware : bool
@@ -48,7 +49,7 @@ def check_run(network: Network, run: RunConfig, deployment: Deployment | None, *
     findings = Findings("spinnaker backend")
     _check_times(findings, spec, run, deployment, on_hardware)
     _check_synapses(findings, spec, run, deployment, offset)
-    _check_parameters(findings, spec)
+    _check_parameters(findings, spec, layout)
     if deployment is not None:
         if deployment.network_digest != spec.digest():
             findings.add("deployment", "network", "the deployment was made for another network: map this one again")
@@ -123,12 +124,15 @@ def _check_weight(findings: Findings, where: str, weight: float, units: float) -
         findings.add("weight", where, message, 1 / (weight * units))
 
 
-def _check_parameters(findings: Findings, spec: NetworkSpec) -> None:
+def _check_parameters(findings: Findings, spec: NetworkSpec, layout: str) -> None:
     for population in spec.populations:
         where = f"population {population.name}"
         rate = population.source_rate if population.drive is None else population.drive.rate
         if rate > MAX_RATE:
             findings.add("rate", where, f"sources of {rate:g} spikes/s, {MAX_RATE:g} at most: divide them", rate / MAX_RATE)
+        if layout == "split" and population.drive is not None and population.drive.rate > 0 and population.drive.weight < 0:
+            message = "an inhibitory drive reaches the wrong neurons of split cores, or stops them: use --layout combined"
+            findings.add("drive", where, message)
         if population.is_source:
             for name, value in (("source_start", population.source_start), ("source_stop", population.source_stop)):
                 if math.isfinite(value) and abs(value / spec.dt - round(value / spec.dt)) > 1e-6:

@@ -66,7 +66,7 @@ def run(job: Job, folder: Path) -> None:
     losses, counts = read_counts(database)
     versions = {name: metadata.version(name) for name in PACKAGES}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    Facts(read_times(times), losses, counts, machine, cores, versions, peak).save(folder)
+    Facts(read_times(times), losses, counts | built.counts, machine, cores, versions, peak).save(folder)
 
 
 def write_error(folder: Path, error: Exception) -> None:

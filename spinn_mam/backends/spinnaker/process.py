@@ -94,6 +94,7 @@ def run_child(
     folder = folder.resolve()  # the child has another working directory
     home = folder / "home"
     home.mkdir()
+    kept_log.unlink(missing_ok=True)  # of an earlier run
     (home / CONFIGURATION).write_text(configuration, encoding="utf-8")
     own = {"HOME": str(home), "XDG_CONFIG_HOME": str(home / "config"), "XDG_CONFIG_DIRS": str(home / "config-dirs"), "PYTHONUNBUFFERED": "1"}
     with (folder / LOG).open("wb") as log:

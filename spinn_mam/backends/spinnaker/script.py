@@ -21,6 +21,7 @@ import spynnaker.pyNN as sim
 from spinn_mam.backends.spinnaker.job import Job, initial_potentials, pynn_seed, synapse_seed
 from spinn_mam.expander.plan import PYNN_NAMES, Draws, delay_draws, weight_draws
 from spinn_mam.fixed_point.random_streams import CONSTANT
+from spinn_mam.fixed_point.ring_buffer import WEIGHT_MAX, quantise_weights, weight_scales
 from spinn_mam.network.spec import NetworkSpec, Population
 
 #: sPyNNaker derives the shift from the largest sum (nA); any sum above half and below all of 2^shift gives it.
@@ -38,10 +39,13 @@ class Script:
         PyNN populations, in the order of the network.
     projections : dict of int to object
         PyNN projections by their index in the network; projections without synapses are not there.
+    counts : dict of str to int
+        Of synapses that were loaded: weights that become zero or were cut to 16 bits.
     """
 
     populations: list[Any]
     projections: dict[int, Any]
+    counts: dict[str, int]
 
 
 def build(job: Job) -> Script:
@@ -61,13 +65,14 @@ def build(job: Job) -> Script:
     for index, population in enumerate(spec.populations):
         _drive(job, index, population, populations[index])
     projections: dict[int, Any] = {}
+    counts = dict.fromkeys(("n_zero_weights", "n_saturated_weights"), 0) if job.degree == "shared" else {}
     for index, projection in enumerate(spec.projections):
         if projection.n_synapses == 0:
             continue
-        connector, synapse = _shared(job, index) if job.degree == "shared" else _law(job, index)
+        connector, synapse = _shared(job, index, counts) if job.degree == "shared" else _law(job, index)
         source, target = populations[projection.source], populations[projection.target]
         projections[index] = sim.Projection(source, target, connector, synapse, receptor_type=projection.receptor)
-    return Script(populations, projections)
+    return Script(populations, projections, counts)
 
 
 def spikes(script: Script, spec: NetworkSpec) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
@@ -102,6 +107,7 @@ def _population(job: Job, index: int) -> Any:
         created.record("spikes")
         return created
     n = population.neuron
+    has_synapses = any(projection.target == index and projection.n_synapses > 0 for projection in job.network.spec.projections)
     model = sim.IF_curr_exp(
         tau_m=n.tau_m,
         cm=n.C_m / PA_PER_NA,  # pF to nF, the same factor
@@ -118,7 +124,8 @@ def _population(job: Job, index: int) -> Any:
         model,
         label=population.name,
         neurons_per_core=job.neurons_per_core[index],
-        n_synapse_cores=0 if job.layout == "combined" else None,
+        # without synapses there is no synapse core, and 7.4.1 finds no core for the drive of a split population
+        n_synapse_cores=0 if job.layout == "combined" or not has_synapses else None,
         max_expected_summed_weight=[SHARE_OF_RANGE * 2.0**shift for shift in job.shifts[index]],
         seed=synapse_seed(job.network, index),
     )
@@ -149,7 +156,7 @@ def _drive(job: Job, index: int, population: Population, target: Any) -> None:
     sim.Projection(source, target, sim.OneToOneConnector(), synapse, receptor_type="excitatory" if weight >= 0 else "inhibitory")
 
 
-def _shared(job: Job, index: int) -> tuple[Any, None]:
+def _shared(job: Job, index: int, counts: dict[str, int]) -> tuple[Any, None]:
     spec = job.network.spec
     projection = spec.projections[index]
     n_source, n_target = spec.populations[projection.source].size, spec.populations[projection.target].size
@@ -157,7 +164,13 @@ def _shared(job: Job, index: int) -> tuple[Any, None]:
     source = np.repeat(np.arange(n_source), np.diff(rows.offsets))
     order = np.lexsort((rows.target, source))
     delay = (rows.delay[order].astype(np.int64) + job.delay_offset_steps) * spec.dt
-    columns = (source[order], rows.target[order], rows.weight[order] / PA_PER_NA, delay)
+    # the tools keep the lower 16 bits of a weight beyond them: cut it instead, as the emulator does
+    scale = float(weight_scales(np.array(job.shifts, np.int64))[projection.target, int(projection.receptor == "inhibitory")])
+    _, n_zero, n_saturated = quantise_weights(rows.weight, scale)
+    counts["n_zero_weights"] += n_zero
+    counts["n_saturated_weights"] += n_saturated
+    weight = np.clip(rows.weight[order], -WEIGHT_MAX / scale, WEIGHT_MAX / scale)
+    columns = (source[order], rows.target[order], weight / PA_PER_NA, delay)
     return sim.FromListConnector(np.column_stack(columns)), None
 
 
