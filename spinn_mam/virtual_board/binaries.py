@@ -52,7 +52,6 @@ TESTED = frozenset(
         "spike_source_poisson",
         "reverse_iptag_multicast_source",
         "delay_extension",
-        "delay_expander",
         "synapse_expander",
         "neuron_expander",
         "simple_pair_compressor",
