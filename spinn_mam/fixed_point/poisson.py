@@ -48,6 +48,7 @@ from numba import njit
 from spinn_mam.errors import UsageError
 from spinn_mam.fixed_point.random_streams import Stream, next_word, normal_table, standard_normal, stream_states
 from spinn_mam.fixed_point.s1615 import FRACTION_BITS, ONE, exp_u032, wrap32
+from spinn_mam.fixed_point.square_root import square_root
 
 #: Time to the next spike is held in this fraction of a tick.
 ISI_SCALE = 1000
@@ -63,7 +64,6 @@ _FOREVER_BITS = FOREVER << 32
 _Y_FOR_ZERO = 13031301
 _CARRY_LIMIT = 698769068
 _WORD = 0xFFFFFFFF
-_SQRT_HALF = 0xB504F334
 _WEIGHT_MAX = 0xFFFF
 
 
@@ -191,67 +191,12 @@ def effective_rate(rate: float, dt: float) -> float:
         return ((c.sqrt_lambda / ONE) ** 2 + 0.25) * 1000.0 / dt
     if c.fast:
         return -math.log(c.exp_minus_lambda / (1 << 32)) * 1000.0 / dt
-    return 1000.0 / (dt * c.mean_isi) if c.mean_isi else 0.0
-
-
-def square_root(x: int) -> int:
-    """Compute the square root of a u16.16 number, in u16.16, as the machine does.
-
-    With n the number shifted up to [1/2, 1), w = 1 - y / 2 is refined towards (2 n)^(-1/2) by Newton steps
-    w <- w - e w, e = n w^2 - 1/2, three with 32 bits and two with 64; the root is n w times a power of two. It equals the root
-    of the number's upper 31 bits rounded down, but for about one in 1e5 that lies at a step.
-
-    Examples
-    --------
-    >>> square_root(16 << 16) == 4 << 16
-    True
-    """
-    n = x >> 1
-    if n in (0, ONE):
-        return n << 1
-    shift = 32 - n.bit_length()
-    n <<= shift
-    y = n >> 1 & 0x3FFFFFFF
-    for _ in range(2):
-        y = _refine(n, y, 32) >> 32
-    for bits in (32, 64, 64):
-        y = _refine(n, y, bits)
-    product = (y * n + (1 << 31)) >> 32
-    root = ((n << 32) - (product >> 1)) >> (16 + ((shift - 16) >> 1))
-    if shift & 1:
-        root = (root * _SQRT_HALF + (1 << 31)) >> 32
-    return root >> 32 << 1
-
-
-def _refine(n: int, y: int, bits: int) -> int:
-    """Take one Newton step from y with 32 or 64 fractional bits to y with 64, n with 32."""
-    half = y >> 1
-    product = y * n if bits == 32 else (y * n + (1 << 31)) >> 32
-    q = (n << 32) - (product >> 1)
-    e = q + (1 << 63) - (_scale_32(q, half) if bits == 32 else _scale_64_rounded_once(q, half))
-    e = (e + (1 << 63)) % (1 << 64) - (1 << 63)
-    step = abs(e) - (_scale_32 if bits == 32 else _scale_64_rounded_twice)(abs(e), half)
-    return ((y << (64 - bits)) + 2 * (step if e > 0 else -step)) % (1 << 64)
-
-
-def _scale_32(a: int, b: int) -> int:
-    """Multiply 64 bits by a u0.32, rounding to nearest."""
-    return (a * b + (1 << 31)) >> 32
-
-
-# Two products of 64 bits with a u0.64, each of which treats the partial products in a way of its own. Whether the root of a
-# square comes out exact or one unit lower depends on their last bit.
-
-
-def _scale_64_rounded_once(a: int, b: int) -> int:
-    (a1, a0), (b1, b0) = divmod(a, 1 << 32), divmod(b, 1 << 32)
-    middle = a1 * b0 + a0 * b1 + (a0 * b0 >> 31 & 1)
-    return a1 * b1 + ((middle + (1 << 31)) >> 32)
-
-
-def _scale_64_rounded_twice(a: int, b: int) -> int:
-    (a1, a0), (b1, b0) = divmod(a, 1 << 32), divmod(b, 1 << 32)
-    return a1 * b1 + _scale_32(a0, b1) + ((a1 * b0 + _scale_32(a0, b0)) >> 32)
+    if not c.mean_isi:
+        return 0.0
+    # intervals wrap at so many times their mean
+    wrap = (1 << 32) / (ISI_SCALE * c.mean_isi)
+    mean = c.mean_isi * (1.0 - wrap / math.expm1(wrap) if wrap < 700.0 else 1.0)
+    return 1000.0 / (dt * mean)
 
 
 def _ticks_per_ms(dt: float) -> int:

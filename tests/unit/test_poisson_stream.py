@@ -16,9 +16,9 @@ from spinn_mam.fixed_point.poisson import (
     core_seeds,
     effective_rate,
     rate_constants,
-    square_root,
     synaptic_sums,
 )
+from spinn_mam.fixed_point.square_root import square_root
 
 WORDS = st.integers(1, 2**32 - 1)
 RATE = st.one_of(st.just(0.0), st.floats(0.01, 65000.0), st.sampled_from([99.9, 99.95, 100.0, 9999.9, 10_000.0]))
@@ -103,9 +103,9 @@ def test_slow_rates_whose_interval_passes_32_bits_come_too_often():
     firsts = np.array(core._isi) / 1000
     mean = rate_constants(rate, dt).mean_isi
     assert firsts.max() < 2**32 / 1000 < 4.5 * mean
-    # the mean of an exponential taken modulo M is 1 - M / (exp(M) - 1)
-    m = 2**32 / 1000 / mean
-    assert firsts.mean() / mean == pytest.approx(1 - m / math.expm1(m), abs=0.08)
+    assert firsts.mean() * dt / 1000 == pytest.approx(1 / effective_rate(rate, dt), rel=0.08)
+    assert effective_rate(rate, dt) == pytest.approx(1.063 * rate, rel=0.001)
+    assert effective_rate(0.1, dt) == pytest.approx(0.1, rel=1e-3)
 
 
 @pytest.mark.parametrize("rate", [-1.0, 65_536.0, 1e6])
