@@ -211,7 +211,7 @@ def _ms_to_ticks(bits: int, dt: float) -> int:
 
 
 class PoissonCore:
-    """The sources of one core.
+    """The sources of one core; ``time`` is its next tick.
 
     Parameters
     ----------
@@ -221,11 +221,6 @@ class PoissonCore:
         The schedule of each source, in order of start.
     dt : float
         Time step (ms).
-
-    Attributes
-    ----------
-    time : int
-        The next tick.
 
     Raises
     ------
