@@ -55,7 +55,7 @@ def is_small(args: list[str]) -> bool:
     if args[0] == "board":  # one serves until it is stopped, the other needs a script
         return False
     scale = args[args.index("--n-scaling") + 1] if "--n-scaling" in args else "1"
-    return args[0] != "run" or (float(scale) <= 0.1 and "nest" not in args)
+    return args[0] != "run" or (float(scale) <= 0.1 and not {"nest", "spinnaker"} & set(args))
 
 
 def invoke(args: list[str]) -> None:
