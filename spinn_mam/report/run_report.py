@@ -116,6 +116,8 @@ def report_content(result: RunResult, manifest: Mapping[str, Any]) -> ReportCont
         numbers.append(KeyNumber("Real-time factor", f"{provenance['rtf']:.2f}", f"{result.backend}, on this host"))
     if "timing" in provenance:
         numbers.append(KeyNumber("Timing", "not modelled", f"{provenance['timing']} (virtual board)"))
+    if "n_synapses_compared" in provenance:
+        numbers.append(KeyNumber("Synapses checked", f"{provenance['n_synapses_compared']:,}", "on the machine, equal to those made here"))
     if "peak_rss_bytes" in provenance:
         numbers.append(KeyNumber("Memory", f"{provenance['peak_rss_bytes'] / 2**30:.2f} GiB", "peak of the process"))
     if result.deployment is not None:
@@ -124,12 +126,16 @@ def report_content(result: RunResult, manifest: Mapping[str, Any]) -> ReportCont
         numbers.append(KeyNumber("Mapping", f"{metrics['wall_time_s']:.2f} s", f"busiest link {metrics['busiest_link_spikes_per_s']:,.0f} spikes/s"))
     why = comparison if isinstance(comparison, str) else "no comparison was made."
     content: dict[str, Any] = {}
+    board = (_board_table(provenance["board"]),) if provenance.get("board", {}).get("binaries") else ()
+    if board:
+        content["analysis"] = board
     if isinstance(comparison, Comparison):
         content["verdict"] = Verdict(comparison.verdict, _verdict_sentence(comparison))
         content["accuracy"] = _accuracy_table(comparison)
         content["analysis"] = (
             Picture(statistics_figures.verdict_figure(comparison), "Verdict by population and statistic"),
             Picture(statistics_figures.distributions_figure(comparison), "Distributions of rate, CV and correlation against the reference"),
+            *board,
         )
     else:
         content["verdict"] = content["accuracy"] = Absent(str(scrub(why)))
@@ -188,6 +194,20 @@ def _accuracy_table(c: Comparison) -> Table:
         rows.append(tuple(cells))
     note = "Value over threshold: above 100 % fails. Weak cells have too little data and do not decide."
     return Table(("", *(SHORT_NAMES.get(s, s) for s in statistics)), tuple(rows), note=note)
+
+
+def _board_table(board: Mapping[str, Any]) -> Table:
+    """Make the table of what the binaries did on the virtual board."""
+    rows = tuple(
+        (name, load["cores"], load["ticks"], f"{load['instructions_mean']:,.0f}", f"{load['instructions_max']:,}", load["ticks_over_budget"])
+        for name, load in sorted(board["binaries"].items())
+    )
+    note = (
+        f"A core has {board['cycles_per_tick']:,} cycles in a time step. An instruction takes at least one: a step above that is late on the "
+        "machine, one below it may be."
+    )
+    columns = ("binary", "cores", "time steps", "instructions a step", "most", "steps above")
+    return Table(columns, rows, "Binaries on the virtual board: functionally executed, timing not modelled", note)
 
 
 def _parameters(result: RunResult) -> Table:

@@ -12,7 +12,7 @@ import pytest
 from spinn_mam.backends.base import Network, RunConfig
 from spinn_mam.backends.emulator.backend import EmulatorBackend, simulate
 from spinn_mam.backends.spinnaker.backend import SpinnakerBackend
-from spinn_mam.backends.spinnaker.targets import Target
+from spinn_mam.backends.spinnaker.targets import Target, make_target
 from spinn_mam.deployment import Deployment
 from spinn_mam.errors import RunFailedError
 from spinn_mam.fixed_point.ring_buffer import ring_buffer_shifts
@@ -20,6 +20,8 @@ from spinn_mam.machine.board_config import load_board_config
 from spinn_mam.network.spec import Distribution, NetworkSpec, NeuronParameters, PoissonDrive, Population, Projection
 from spinn_mam.partitioning.pipeline import map_network
 from spinn_mam.recording import Recording
+from spinn_mam.virtual_board.allocation import Allocator, Granted
+from spinn_mam.virtual_board.session import SETTINGS, VirtualBoard
 
 pytest.importorskip("unicorn")
 pytest.importorskip("spynnaker")
@@ -107,6 +109,31 @@ def test_synapses_made_on_the_machine_are_those_made_here_and_runs_repeat(tmp_pa
     if layout == "combined":
         again = run(net, tmp_path, layout=layout, degree="law", t_sim=20.0)
         assert spikes(again) == spikes(first)
+
+
+def test_a_machine_that_is_given_out_gives_the_same_spikes(tmp_path: Path) -> None:
+    """The way of the EBRAINS portal: sPyNNaker asks a web service for boards. Only the configuration differs."""
+    net, given = network(), []
+
+    def grant(name: str) -> Granted:
+        given.append(VirtualBoard(name).start())
+        return Granted(given[-1].address, given[-1].version)
+
+    with Allocator(grant, lambda address: given[-1].stop(), pytest.fail) as allocator:
+        (tmp_path / "spynnaker.cfg").write_text(f"[Machine]\nremote_spinnaker_url = {allocator.url}\n")
+        target = make_target("ebrains", version=5, configurations=[tmp_path / "absent.cfg", tmp_path / "spynnaker.cfg"])
+        assert target.is_hardware
+        # the virtual board has no monitors, which hardware loads with
+        target = dataclasses.replace(target, machine={**SETTINGS, **target.machine})
+        mapped = deployment(net.spec)
+        there = SpinnakerBackend(target, kept_log=tmp_path / "spynnaker.log").start(net, RunConfig(20.0, 0.0, 3, 2, "shared"), mapped).result()
+    assert len(given) == 1
+    assert not given[0].running
+    here = simulate(net, ring_buffer_shifts(net.spec), 20.0, 0.0, seed=3)
+    assert len(here.step) > 50
+    assert spikes(there) == spikes(here)
+    assert "timing" not in there.provenance
+    assert there.provenance["rtf"] > 0
 
 
 def test_an_error_of_sPyNNaker_is_one_message_with_its_log(tmp_path: Path) -> None:
