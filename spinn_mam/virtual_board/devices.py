@@ -117,7 +117,6 @@ from spinn_mam.virtual_board.state import (
     STOP_EXCEPTION,
     STOP_POLL_IDLE,
     STOP_POLL_PACKET,
-    STOP_SEND,
     TIMER_1,
     TIMER_2,
     VIC_ACTIVE,
@@ -128,6 +127,7 @@ from spinn_mam.virtual_board.state import (
     VIC_SELECT,
     VIC_SLOTS,
     VIC_SOFT,
+    YIELD,
 )
 
 READ = types.uint64(types.voidptr, types.uint64, types.uint32, types.voidptr)
@@ -146,6 +146,8 @@ ARM, THUMB = 1, 2
 _THUMB_BIT = 0x20
 #: Unicorn's number of the CPSR register.
 REG_CPSR = 3
+#: Instructions of a core between its call of the monitor and the release of the lock around it.
+_INSTRUCTIONS_IN_LOCK = 300
 _CHECK_CODE = 0x5EC
 # Bit of a DMA descriptor: from the core to memory that all share.
 _DMA_OUT = 0x80000
@@ -487,8 +489,8 @@ def communications_write(uc: Any, offset: int, size: int, value: int, data: Any)
             outbox[2 * at + 1] = s[CC_DATA] if control & PAYLOAD_BIT else 0
             s[OUT_COUNT] = at + 1
             if at + 1 >= OUTBOX_PACKETS - OUTBOX_MARGIN:
-                s[STOP] = STOP_SEND
-                emu_stop(uc)
+                # The next block stops the processor: a stop in the middle of a store would have it repeat the store.
+                s[BUDGET_END] = 0
         s[SENT] += 1
         s[CC_HAS_DATA] = 0
 
@@ -531,6 +533,10 @@ def controller_write(uc: Any, offset: int, size: int, value: int, data: Any) -> 
         bits = np.uint32(v & 0x3FFFF)
         if o == 0x08:
             c[C_INTERRUPT] |= bits
+            if bits >> c[C_MONITOR] & 1:
+                # The core waits for the monitor to take its message: let it leave its lock, then give the host its turn.
+                s[BUDGET_END] = s[INSTRUCTIONS] + _INSTRUCTIONS_IN_LOCK
+                carray(pointer(s[P_CONTROL]), (CONTROL_WORDS,), np.int64)[YIELD] = 1
         elif o == 0x0C:
             c[C_INTERRUPT] &= ~bits
         elif o == 0x10:

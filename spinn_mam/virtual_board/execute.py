@@ -60,7 +60,6 @@ from spinn_mam.virtual_board.state import (
     STOP_EXCEPTION,
     STOP_POLL_IDLE,
     STOP_POLL_PACKET,
-    STOP_SEND,
     TIMER_2,
     WAITING,
     YIELD,
@@ -218,7 +217,7 @@ def run_core(s: Any, scratch: Any) -> int:
             s[POPPED] = 0
         elif stop == STOP_POLL_PACKET:
             take_interrupt(s, scratch, False)
-        elif stop == STOP_SEND:
+        elif stop == STOP_BUDGET and s[BUDGET_END] == 0:
             return SENDING
         elif stop == STOP_BUDGET:
             s[BUDGET_STOPS] += 1

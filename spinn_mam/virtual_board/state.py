@@ -9,7 +9,7 @@ has no attributes: these names are the interface.
 ABSENT, WAITING, POLLING, RUNNING, CRASHED = range(5)
 
 # Why a callback stopped the processor.
-STOP_NONE, STOP_POLL_IDLE, STOP_POLL_PACKET, STOP_SEND, STOP_BUDGET, STOP_EXCEPTION = range(6)
+STOP_NONE, STOP_POLL_IDLE, STOP_POLL_PACKET, STOP_BUDGET, STOP_EXCEPTION = range(5)
 
 # Words of a core: processor.
 CPU, CHIP, PHYSICAL, VIRTUAL, AT, PC, STOP, SPINNING = range(8)
