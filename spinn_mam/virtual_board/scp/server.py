@@ -37,8 +37,8 @@ __all__ = ["BoardEvents", "BoardProgress", "BoardServer", "CoreStatus"]
 logger = logging.getLogger(__name__)
 
 SCP_PORT, BOOT_PORT = 17893, 54321
-#: Wall time that cores run for between two looks at the sockets.
-SLICE_S = 0.01
+#: Wall time that cores run for between two looks at the sockets; the short one while the host talks, since it waits for each answer.
+SLICE_S, SHORT_SLICE_S = 0.01, 0.001
 #: Datagrams answered before the cores run again, so that a flood does not stop them.
 DATAGRAMS_PER_ROUND = 250
 #: Rounds that a command waits for a core to leave a lock before it is answered all the same: a crashed core never does.
@@ -189,17 +189,17 @@ class BoardServer:
             busy = False
             assert self._sockets is not None
             while not self._stopping.is_set():
-                self._sockets.receive(DATAGRAMS_PER_ROUND, 0.0 if busy or self._deferred else None)
-                busy = self._run_cores()
+                count = self._sockets.receive(DATAGRAMS_PER_ROUND, 0.0 if busy or self._deferred else None)
+                busy = self._run_cores(SHORT_SLICE_S if count else SLICE_S)
         except Exception as error:
             self.failure = error
             logger.exception("the virtual board's server failed; this is a bug")
 
-    def _run_cores(self) -> bool:
+    def _run_cores(self, slice_s: float) -> bool:
         """Let the cores run, and carry their messages; returns whether they have more to do at once."""
         if not self._booted:
             return False
-        progress = self.engine.advance(SLICE_S)
+        progress = self.engine.advance(slice_s)
         for chip in self.engine.take_monitor_requests():
             self._requests[chip.index] = chip
         waited = self._mailboxes.n_waiting

@@ -75,22 +75,27 @@ class Sockets:
         except (OSError, OverflowError, KeyError) as error:
             logger.debug("datagram to %s:%s lost: %s", *to, error)
 
-    def receive(self, limit: int, timeout: float | None) -> None:
-        """Hand out up to about ``limit`` datagrams, the sockets in turn; wait for the first for ``timeout`` (None: until woken)."""
-        while limit > 0:
+    def receive(self, limit: int, timeout: float | None) -> int:
+        """Hand out up to about ``limit`` datagrams, the sockets in turn, and return how many there were.
+
+        Waits for the first for ``timeout`` seconds; None: until woken.
+        """
+        count = 0
+        while count < limit:
             ready = self._selector.select(timeout)
             if not ready:
                 break
             timeout = 0.0
             for key, _ in ready:
-                limit -= 1
+                count += 1
                 try:
                     datagram, sender = key.fileobj.recvfrom(_LONGEST_DATAGRAM)  # type: ignore[union-attr]
                 except OSError:  # closed since, nothing there after all, or an unreachable receiver reported late
                     continue
                 if key.fileobj is self._woken:
-                    return
+                    return count
                 key.data(datagram, sender)
+        return count
 
     def wake(self) -> None:
         """End a :meth:`receive` that waits."""
