@@ -19,6 +19,7 @@ from spinn_mam.backends.emulator.build import build_synapses
 from spinn_mam.backends.emulator.drive import uniforms
 from spinn_mam.backends.emulator.layout import GLOBAL, HI, IS_SOURCE, LO, Layout, make_layout
 from spinn_mam.backends.emulator.loop import Loop
+from spinn_mam.backends.emulator.machine_sources import MachineSources
 from spinn_mam.backends.emulator.pace import Pace
 from spinn_mam.deployment import Deployment
 from spinn_mam.errors import UsageError, Violation
@@ -86,13 +87,15 @@ class EmulatorBackend:
         """
         shifts = None if deployment is None else deployment.ring_buffer_shifts
         plans: tuple[TargetPlan, ...] | None = None
+        sources: MachineSources | None = None
         if run.connectivity == "expander":
             if deployment is None:
                 raise UsageError("the machine's own synapses depend on slices: map the network first, or use --connectivity shared")
             from spinn_mam.backends.emulator.expanded import plan_of_deployment
 
             plans = plan_of_deployment(network, deployment, DELAY_OFFSET_STEPS)
-        return LocalRun(lambda: simulate(network, shifts, run.t_sim, run.warm_up, run.seed, run.threads, progress, plans=plans))
+            sources = MachineSources(network.spec, deployment.neurons_per_core.tolist(), run.seed)
+        return LocalRun(lambda: simulate(network, shifts, run.t_sim, run.warm_up, run.seed, run.threads, progress, plans=plans, sources=sources))
 
 
 def simulate(
@@ -105,6 +108,7 @@ def simulate(
     progress: Progress | None = None,
     delay_offset_steps: int = DELAY_OFFSET_STEPS,
     plans: Sequence[TargetPlan] | None = None,
+    sources: MachineSources | None = None,
 ) -> Recording:
     """Run a network.
 
@@ -125,6 +129,8 @@ def simulate(
         Added to each delay of the spec to get slots.
     plans : sequence of TargetPlan, optional
         Make the synapses that the machine's generators make; their delays are in slots already.
+    sources : MachineSources, optional
+        Take the spikes of the machine's own Poisson sources; otherwise they come from streams of this package.
 
     Returns
     -------
@@ -149,6 +155,8 @@ def simulate(
     report("build", 0, spec.n_synapses)
     build_started = time.perf_counter(), time.process_time()
     layout = make_layout(spec, shifts, seed)
+    if sources is not None:
+        sources.set_weights(layout, shifts)
     if plans is None:
         store = build_synapses(network.connectivity, layout, shifts, delay_offset_steps)
     else:
@@ -159,7 +167,7 @@ def simulate(
     report("build", spec.n_synapses, spec.n_synapses)
 
     chunk = max(1, round(CHUNK_MS / spec.dt))
-    loop = Loop(layout, store, initial_potentials(spec, layout, seed), min(chunk, n_warm + n_kept), threads)
+    loop = Loop(layout, store, initial_potentials(spec, layout, seed), min(chunk, n_warm + n_kept), threads, sources is not None)
     loop.compile()
     pace = Pace(threads)
     kept: list[npt.NDArray[np.int32]] = []
@@ -171,6 +179,8 @@ def simulate(
         report(phase, 0, n_steps * spec.dt)
         while done < n_steps:
             n = min(chunk, n_steps - done)
+            if sources is not None:
+                sources.fill(loop.counts, loop.step, n)
             loop.threads = pace.choose()
             chunk_started = time.perf_counter()
             spikes = loop.advance(n)
@@ -186,7 +196,7 @@ def simulate(
     provenance: dict[str, Any] = {
         "backend": EmulatorBackend.name,
         "arithmetic": "s16.15, IF_curr_exp of sPyNNaker 1!7.4.1",
-        "poisson": "own streams",
+        "poisson": "own streams" if sources is None else "the machine's sources",
         "seed": seed,
         "connectivity": "shared" if plans is None else "expander",
         "connectivity_seed": network.connectivity.seed,

@@ -83,6 +83,8 @@ class State(NamedTuple):
     recorded : ndarray of int32, shape (n_parts, capacity, 2)
         Step and global index of each spike.
     counters : ndarray of int64, shape (n_parts, N_COUNTERS)
+    counts : ndarray of uint16, shape (n_rows, n_neurons)
+        Given counts of Poisson input by global index, those of step t in row t modulo n_rows; no rows: they are drawn.
     """
 
     v: Any
@@ -94,6 +96,7 @@ class State(NamedTuple):
     n_history: Any
     recorded: Any
     counters: Any
+    counts: Any
 
 
 @njit(cache=True, nogil=True)
@@ -167,6 +170,14 @@ def _drive(sums: Any, thresholds: Any, weight: Any, key: Any, first: int, u: Any
 
 
 @njit(cache=True, nogil=True)
+def _add_counts(sums: Any, counts: Any, weight: Any) -> None:
+    """Add given Poisson input."""
+    w = np.int32(weight)
+    for i in range(len(sums)):
+        sums[i] += np.int32(counts[i]) * w
+
+
+@njit(cache=True, nogil=True)
 def _receive(current: Any, sums: Any, shift: int, init: int) -> Any:
     """Cut a block's sums to 16 bits, add them to the synaptic currents and clear them; return how many were cut."""
     cut = np.int32(0)
@@ -237,6 +248,14 @@ def _fire_sources(t: int, part: int, s: Any, table: Any, key: Any, state: State)
 
 
 @njit(cache=True, nogil=True)
+def _fire_given(t: int, part: int, s: Any, counts: Any, state: State) -> None:
+    """Let the sources of a segment emit given spikes."""
+    for i in range(s[_HI]):
+        for _ in range(min(counts[i], MAX_SOURCE_SPIKES)):
+            _emit(t, part, s, i, state)
+
+
+@njit(cache=True, nogil=True)
 def _run_part(part: int, t_lo: int, t_hi: int, net: Network, state: State) -> None:
     """Run one part for steps [t_lo, t_hi)."""
     u = np.empty(BLOCK, np.uint32)
@@ -245,6 +264,7 @@ def _run_part(part: int, t_lo: int, t_hi: int, net: Network, state: State) -> No
     starts = np.empty(BATCH, np.int64)
     ends = np.empty(BATCH, np.int64)
     v, exc, inh, refract, sums = state.v, state.exc, state.inh, state.refract, state.sums
+    n_rows = state.counts.shape[0]
     for t in range(t_lo, t_hi):
         for receptor in range(2):
             state.n_history[t % state.n_history.shape[0], part, receptor] = 0
@@ -254,15 +274,21 @@ def _run_part(part: int, t_lo: int, t_hi: int, net: Network, state: State) -> No
             table = net.thresholds[k, : s[L.N_THRESHOLDS]]
             key = draw(net.keys[k], t)
             if s[_IS_SOURCE]:
-                if s[L.START] <= t < s[L.STOP]:
+                if n_rows:
+                    _fire_given(t, part, s, state.counts[t % n_rows, s[_GLOBAL] :], state)
+                elif s[L.START] <= t < s[L.STOP]:
                     _fire_sources(t, part, s, table, key, state)
                 continue
             for a in range(s[_LO], s[_HI], BLOCK):
                 b = min(a + BLOCK, s[_HI])
                 m = b - a
                 if len(table):
-                    first = s[_LOCAL] + a - s[_LO]
-                    _drive(sums[s[L.DRIVE_RECEPTOR], a:b], table, s[L.DRIVE_WEIGHT], key, first, u, total)
+                    driven = sums[s[L.DRIVE_RECEPTOR], a:b]
+                    if n_rows:
+                        first = s[_GLOBAL] + a - s[_LO]
+                        _add_counts(driven, state.counts[t % n_rows, first : first + m], s[L.DRIVE_WEIGHT])
+                    else:
+                        _drive(driven, table, s[L.DRIVE_WEIGHT], key, s[_LOCAL] + a - s[_LO], u, total)
                 n_cut = _receive(exc[a:b], sums[0, a:b], s[L.SHIFT_EXC], s[L.INIT_EXC])
                 n_cut += _receive(inh[a:b], sums[1, a:b], s[L.SHIFT_INH], s[L.INIT_INH])
                 state.counters[part, N_SATURATED] += n_cut

@@ -41,9 +41,11 @@ class Loop:
         Largest number of steps of one call of :meth:`advance`.
     threads : int
         With one thread no parallel loop is entered. May be changed between calls of :meth:`advance`.
+    given : bool
+        Whether :attr:`counts` holds the counts of Poisson input; otherwise they are drawn.
     """
 
-    def __init__(self, layout: Layout, store: SynapseStore, v: npt.NDArray[np.int32], chunk: int, threads: int = 1) -> None:
+    def __init__(self, layout: Layout, store: SynapseStore, v: npt.NDArray[np.int32], chunk: int, threads: int = 1, given: bool = False) -> None:
         self.chunk, self.threads = chunk, threads
         self.step = 0
         n, n_parts = layout.n_state, layout.n_parts
@@ -71,7 +73,14 @@ class Loop:
             n_history=np.zeros((depth, n_parts, 2), np.int32),
             recorded=np.empty((n_parts, each_chunk, 2), np.int32),
             counters=np.zeros((n_parts, kernels.N_COUNTERS), np.int64),
+            counts=np.zeros((chunk if given else 0, len(layout.state_of)), np.uint16),
         )
+
+    @property
+    def counts(self) -> npt.NDArray[np.uint16]:
+        """Given counts of Poisson input by step (modulo ``chunk``) and global index, to be filled before each :meth:`advance`."""
+        counts: npt.NDArray[np.uint16] = self._state.counts
+        return counts
 
     @property
     def v(self) -> npt.NDArray[np.int32]:
