@@ -25,9 +25,12 @@ CONFIGURATION = """
 machine_name = {host}
 version = 5
 time_scale_factor = 1
+post_simulation_overrun_before_error = 100000
+"""
+#: Without the tools' own cores that stream data and send lost packets again.
+NO_MONITORS = """
 enable_advanced_monitor_support = False
 enable_reinjection = False
-post_simulation_overrun_before_error = 100000
 """
 
 #: Uses what the transceiver offers, one thing after the other, and prints what it saw.
@@ -116,6 +119,7 @@ print("SEEN " + json.dumps(seen))
 #: The same network in both layouts: run, run on, reset and run.
 NETWORK = r"""
 import json
+import sys
 import numpy as np
 import pyNN.spiNNaker as sim
 from spynnaker.pyNN.extra_algorithms.splitter_components import SplitterPopulationVertexFixed
@@ -145,15 +149,15 @@ def simulate(split):
     return seen
 
 with open("seen.json", "w") as file:
-    json.dump([simulate(False), simulate(True)], file)
+    json.dump([simulate(layout == "split") for layout in sys.argv[1:]], file)
 """
 
 
-def run(folder: Path, name: str, *arguments: object, host: str, text: str) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, name: str, *arguments: object, configuration: str, text: str) -> subprocess.CompletedProcess[str]:
     """Run a script with a home of its own."""
     home = folder / "home"
     home.mkdir()
-    (home / ".spynnaker.cfg").write_text(CONFIGURATION.format(host=host))
+    (home / ".spynnaker.cfg").write_text(configuration)
     (folder / name).write_text(text)
     command = [sys.executable, str(folder / name), *map(str, arguments)]
     environment = os.environ | {"HOME": str(home)}
@@ -168,7 +172,7 @@ def test_every_call_of_the_transceiver_on_three_boards_from_cold(tmp_path: Path)
     failed: list[Any] = []
     with BoardServer(hardware, engine) as server:
         server.events.core_failed.append(failed.append)
-        result = run(tmp_path, "tools.py", server.addresses[0], binary_path("IF_curr_exp"), host=server.addresses[0], text=TOOLS)
+        result = run(tmp_path, "tools.py", server.addresses[0], binary_path("IF_curr_exp"), configuration="", text=TOOLS)
         assert result.returncode == 0, result.stderr[-3000:]
         assert server.booted
         assert server.failure is None
@@ -221,13 +225,17 @@ def test_every_call_of_the_transceiver_on_three_boards_from_cold(tmp_path: Path)
     assert {name: seen["variables"][name] for name in names} == {name: offset + more for name, (offset, more) in names.items()}
 
 
-def test_a_network_in_both_layouts_runs_runs_on_and_runs_again(tmp_path: Path) -> None:
-    hardware = Hardware(load_board_config("spin5"), "127.66.8.2")
+Seen = list[list[list[Any]]]
+
+
+def simulate(folder: Path, name: str, host: str, more: str, *layouts: str) -> Seen:
+    """Run the network on a board of its own; for each layout and run the spikes and potentials."""
+    hardware = Hardware(load_board_config(name), host)
     engine = Engine(hardware)
     server = BoardServer(hardware, engine)
     server.boot()
     with server:
-        result = run(tmp_path, "network.py", host=server.addresses[0], text=NETWORK)
+        result = run(folder, "network.py", *layouts, configuration=CONFIGURATION.format(host=host) + more, text=NETWORK)
         assert result.returncode == 0, result.stderr[-3000:]
         assert server.failure is None
         # All cores were stopped, and nothing that they or the host have allocated is left: both work on the same heaps.
@@ -239,13 +247,29 @@ def test_a_network_in_both_layouts_runs_runs_on_and_runs_again(tmp_path: Path) -
             assert sv.sdram_heap.free_bytes == 123_469_792
             assert sv.router_table.largest_free() == 1023
     engine.close()
-    combined, split = json.loads((tmp_path / "seen.json").read_text())
+    seen: Seen = json.loads((folder / "seen.json").read_text())
+    return seen
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Seen:
+    return simulate(tmp_path_factory.mktemp("plain"), "spin5", "127.66.8.2", NO_MONITORS, "combined", "split")
+
+
+def test_a_network_in_both_layouts_runs_runs_on_and_runs_again(plain: Seen) -> None:
+    combined, split = plain
     assert combined == split
     (spikes, v), (spikes_on, v_on), (spikes_again, v_again) = combined
     assert sum(map(len, spikes)) > 300
     assert [[t for t in train if t < 32] for train in spikes_on] == spikes
     assert (v_on[:320], len(v_on)) == (v, 640)
     assert (spikes_again, v_again) == (spikes, v)
+
+
+def test_the_same_comes_through_the_tools_own_monitors_on_three_boards(plain: Seen, tmp_path: Path) -> None:
+    """Data goes in and out over their own protocol and fixed-route packets, as the tools do by default."""
+    (seen,) = simulate(tmp_path, "spin5-3", "127.66.10.2", "", "combined")
+    assert seen == plain[0]
 
 
 def test_the_board_is_not_there_any_more_after_it_was_stopped() -> None:
