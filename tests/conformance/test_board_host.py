@@ -272,6 +272,48 @@ def test_the_same_comes_through_the_tools_own_monitors_on_three_boards(plain: Se
     assert seen == plain[0]
 
 
+#: Prints the machine that the tools make of what the board says.
+MACHINE = r"""
+import json, sys
+from spinnman.config_setup import unittest_setup
+unittest_setup()
+from spinn_utilities.config_holder import set_config
+set_config("Machine", "version", "5")
+from spinnman.transceiver import create_transceiver_from_hostname
+machine = create_transceiver_from_hostname(sys.argv[1]).get_machine_details()
+links = {(chip.x, chip.y): sorted(link.source_link_id for link in chip.router.links) for chip in machine.chips}
+chips = sorted((chip.x, chip.y, list(chip.placable_processors_ids), links[chip.x, chip.y]) for chip in machine.chips)
+print("SEEN " + json.dumps(chips))
+"""
+
+
+def test_the_tools_see_which_chips_cores_and_links_are_dead(tmp_path: Path) -> None:
+    document = tmp_path / "damaged.toml"
+    document.write_text(
+        'format = "spinn_mam.board_config/1"\nname = "damaged"\ntitle = "Dead chips, cores and links"\nboard = "version5"\n'
+        "triads = [1, 1]\nwrap = { x = true, y = true }\nmonitors_per_chip = 0\nmonitors_per_ethernet_chip = 0\ndead_boards = []\n"
+        "dead_chips = [[3, 3], [11, 0]]\ndead_cores = [[2, 2, 5], [2, 2, 9], [8, 4, 17]]\n"
+        "dead_links = [[0, 0, 1], [1, 1, 4], [5, 5, 0], [6, 5, 3]]\n"
+    )
+    machine = load_board_config(document)
+    hardware = Hardware(machine, "127.66.11.2")
+    engine = Engine(hardware)
+    server = BoardServer(hardware, engine)
+    server.boot()
+    with server:
+        result = run(tmp_path, "machine.py", server.addresses[0], configuration="", text=MACHINE)
+        assert result.returncode == 0, result.stderr[-3000:]
+    engine.close()
+    seen = json.loads(next(line for line in result.stdout.splitlines() if line.startswith("SEEN "))[5:])
+    expected = []
+    for row in range(machine.n_chips):
+        cores = [core for core in range(18) if int(machine.core_ids[row]) >> core & 1]
+        links = [link for link in range(6) if machine.neighbour[row, link] >= 0]
+        expected.append([int(machine.x[row]), int(machine.y[row]), cores, links])
+    assert len(seen) == 144 - 2
+    assert seen == expected
+
+
 def test_the_board_is_not_there_any_more_after_it_was_stopped() -> None:
     hardware = Hardware(load_board_config("spin3"), "127.66.9.2")
     engine = Engine(hardware)
