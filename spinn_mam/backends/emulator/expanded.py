@@ -32,7 +32,7 @@ from spinn_mam.errors import UsageError
 from spinn_mam.expander.plan import TargetPlan, plan_expansion
 from spinn_mam.network.spec import NetworkSpec
 
-_RANGES = 8
+_RANGES = 4
 
 
 def plan_of_deployment(network: Network, deployment: Deployment, offset_steps: int) -> tuple[TargetPlan, ...]:
