@@ -16,7 +16,6 @@ from spinn_mam.errors import UsageError
 
 if TYPE_CHECKING:
     from spinn_mam.virtual_board.events import Event
-    from spinn_mam.virtual_board.session import VirtualBoard
 
 app = typer.Typer(
     help="Serve or use a SpiNNaker board in software.",
@@ -64,8 +63,10 @@ def serve(
     with VirtualBoard(
         board_config or "spin5", threads=threads, faults=Faults(drop, late, shuffle, seed), progress=_teller(), host=host, any_binary=any_binary
     ) as board:
+        stopped = _end_signals()
         typer.echo(f"# put this into ~/.spynnaker.cfg or, for one script, into spynnaker.cfg beside it\n{board.config}")
-        _until_stopped(board)
+        while board.running and not stopped.wait(0.2):
+            pass
         board.stop()
         typer.echo(report_text(board.report()), err=True)
 
@@ -123,15 +124,14 @@ def _check_address(host: str) -> None:
         )
 
 
-def _until_stopped(board: VirtualBoard) -> None:
-    """Wait for Ctrl-C or another signal to end, which is the usual end, or for the board to fail."""
+def _end_signals() -> threading.Event:
+    """Return what Ctrl-C and the other signals to end set from now on: they are the usual end."""
     stopped = threading.Event()
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda number, frame: stopped.set())
-    while board.running and not stopped.wait(0.2):
-        pass
+    return stopped
 
 
 def _teller(*, say_refused: bool = True) -> Callable[[Event], None]:

@@ -60,6 +60,10 @@ TESTED = frozenset(
 )
 
 
+#: The tools' own binaries on each chip, which tests run too; with the settings that a board proposes the tools do without.
+MONITORS = frozenset({"extra_monitor_support", "data_speed_up_packet_gatherer"})
+
+
 @dataclass(frozen=True, slots=True)
 class Binary:
     """One binary of the pinned release.
@@ -83,8 +87,8 @@ class Binary:
 
     @property
     def tested(self) -> bool:
-        """Whether the regression networks run it on the board."""
-        return self.name in TESTED
+        """Whether tests run it on the board."""
+        return self.name in TESTED or self.name in MONITORS
 
 
 class UnsupportedBinaryError(UsageError):

@@ -32,6 +32,8 @@ from spinn_mam.virtual_board.watch import WatchedEngine
 TRIES = 20
 #: Name of the server's thread; a failure that does not end it was the answer to one datagram.
 SERVER_THREAD = "virtual-board-server"
+#: What the server says of a crashed core.
+CRASH = "run-time exception"
 #: How often the server is looked after (s).
 LOOK_S = 0.5
 #: An APLX image: fill the beginning of ITCM with the instruction that waits for an interrupt, then begin there.
@@ -55,14 +57,15 @@ class _Events:
 
 
 class _Notes(logging.Handler):
-    """Passes warnings on; a refused binary has an event of its own."""
+    """Passes warnings on, but for those that have an event of their own: a refused binary, a crashed core."""
 
     def __init__(self, events: _Events) -> None:
         super().__init__(logging.WARNING)
         self._events = events
 
     def emit(self, record: logging.LogRecord) -> None:
-        if not (isinstance(record.args, tuple) and record.args and isinstance(record.args[0], UnsupportedBinaryError)):
+        refused = isinstance(record.args, tuple) and any(isinstance(argument, UnsupportedBinaryError) for argument in record.args)
+        if not refused and CRASH not in record.msg:
             self._events.send(Noted(self.format(record)))
 
 
