@@ -570,6 +570,17 @@ def test_cores_ask_the_monitor_and_each_other(board):
         assert sv.get_core(1, Vcpu.COMMAND_TO_CORE, 1) == 1
 
 
+@pytest.mark.parametrize("lock", [0, 1])
+def test_a_core_that_crashed_inside_a_lock_does_not_stop_the_others(board, lock):
+    stage(board, bytes(64))
+    board.client.ask(AR, 30 << 24 | 0b110)
+    board.hardware.root.controller[C_SEMAPHORES] = 1 << lock | 1 << 5
+    send_from_core(board, 1, sdp(0x22, (0, 0), 0x21, b"to core 2"))
+    board.settle()
+    assert board.variables().get_core(2, Vcpu.COMMAND_TO_CORE, 1) == 1
+    assert board.hardware.root.controller[C_SEMAPHORES] == 1 << 5
+
+
 def test_a_core_that_sends_nonsense_does_no_harm(board, caplog):
     sv = board.variables()
     for address in (0, 1, 0xE5008000, 0xE5007FF0, 0x60000000, 0xFFFFFFFF):
@@ -718,9 +729,13 @@ def test_printed_text_is_read_from_its_chain_of_blocks(board):
 
 
 def test_a_server_can_be_stopped_and_started_again(board):
+    stage(board, bytes(64))
+    board.client.ask(AR, 30 << 24 | 0b10)
     board.server.stop()
     board.server.stop()
+    assert board.engine.stopped == [(0, 0, 1)]
     board.server.start()
+    assert board.client.word(COUNT, 30, CpuState.READY) == 0
     with pytest.raises(RuntimeError, match="already"):
         board.server.start()
     assert board.client.ask(VER)[0] == OK

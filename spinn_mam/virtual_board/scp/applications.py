@@ -51,11 +51,9 @@ class Applications:
         self._active = np.zeros((len(variables), N_CORES), np.bool_)
 
     def clear(self) -> None:
-        """Stop all cores without a trace."""
+        """Stop all cores; what they hold in memory stays."""
         for row, core in np.argwhere(self._active):
-            self._engine.stop(self._variables[row].chip, int(core))
-        self._apps[:] = 0
-        self._active[:] = False
+            self._make_idle(self._variables[row], int(core))
 
     @property
     def active_chips(self) -> list[Chip]:

@@ -14,6 +14,8 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from spinn_mam.virtual_board.chip import Chip
 from spinn_mam.virtual_board.memory_map import SYSRAM_BASE, SYSRAM_BYTES, SYSRAM_UNBUFFERED
 from spinn_mam.virtual_board.scp.packets import SdpMessage, unpack
@@ -35,13 +37,28 @@ _RESPONDING = range(CpuState.READY, CpuState.IDLE)
 
 
 class LockedError(Exception):
-    """A core holds the lock of what is asked for; it has to run on first."""
+    """A core holds the lock of what is asked for; it has to run on first.
+
+    Parameters
+    ----------
+    lock : int
+        Number of the semaphore.
+    """
+
+    def __init__(self, lock: int) -> None:
+        self.lock = lock
+        super().__init__(f"semaphore {lock} is held")
+
+
+def break_lock(chip: Chip, lock: int) -> None:
+    """Take a lock away from a core that will never leave it: it has crashed inside."""
+    chip.controller[C_SEMAPHORES] &= ~np.uint32(1 << lock)
 
 
 def check_lock(chip: Chip, lock: int) -> None:
     """Raise LockedError if a core of the chip is inside the lock."""
     if int(chip.controller[C_SEMAPHORES]) >> lock & 1:
-        raise LockedError
+        raise LockedError(lock)
 
 
 def responds(state: CpuState) -> bool:

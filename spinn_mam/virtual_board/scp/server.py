@@ -20,12 +20,11 @@ from spinn_mam.virtual_board.scp.answers import ONCE, Answers
 from spinn_mam.virtual_board.scp.applications import Applications
 from spinn_mam.virtual_board.scp.boot import BootImage
 from spinn_mam.virtual_board.scp.commands import Commands, Request
-from spinn_mam.virtual_board.scp.mailbox import LockedError, Mailboxes, responds
+from spinn_mam.virtual_board.scp.mailbox import LockedError, Mailboxes, break_lock, responds
 from spinn_mam.virtual_board.scp.packets import SdpMessage
 from spinn_mam.virtual_board.scp.sockets import Handler, Place, Sockets
 from spinn_mam.virtual_board.scp.tags import TRANSIENT, TagTable
 from spinn_mam.virtual_board.scp.watch import BoardEvents, BoardProgress, CoreStatus, call, read_iobuf, read_status
-from spinn_mam.virtual_board.state import C_SEMAPHORES
 from spinn_mam.virtual_board.structs import Code, CpuState
 from spinn_mam.virtual_board.system_variables import SystemVariables
 
@@ -206,7 +205,9 @@ class BoardServer:
         for chip in list(self._requests.values()):
             try:
                 messages = self._mailboxes.collect(chip)
-            except LockedError:
+            except LockedError as error:
+                if not progress.busy:
+                    break_lock(chip, error.lock)
                 continue
             del self._requests[chip.index]
             for message in messages:
@@ -306,12 +307,12 @@ class BoardServer:
             if known is not None:
                 self._answer(board, message, known, sender)
                 return
-        if rounds >= LOCK_ROUNDS:
-            chip.controller[C_SEMAPHORES] = 0
         request = Request(chip, message.core, command, self._tables.get(chip.index), sender)
         try:
             code, data = self._commands.execute(request)
-        except LockedError:
+        except LockedError as error:
+            if rounds >= LOCK_ROUNDS:
+                break_lock(chip, error.lock)
             self._deferred.append((chip, message, sender, rounds))
             return
         answer = message.reply(code, data)
