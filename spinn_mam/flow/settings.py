@@ -133,8 +133,11 @@ class RunSettings:
         if self.backend != "spinnaker":
             if self.target != "virtual":
                 raise UsageError(f"--target {self.target}: only --backend spinnaker has targets")
-            if self.layout != "combined":
-                raise UsageError(f"--layout {self.layout}: the mapping and the {self.backend} have combined cores; use --backend spinnaker")
+            if self.layout != "combined" and (self.backend, self.connectivity) != ("emulator", "expander"):
+                raise UsageError(
+                    f"--layout {self.layout}: the mapping and the {self.backend} have combined cores; use --backend spinnaker, "
+                    "or the emulator with --connectivity expander"
+                )
         if (self.drop or self.late or self.shuffle) and (self.backend, self.target) != ("spinnaker", "virtual"):
             raise UsageError("--drop, --late and --shuffle are for the virtual board: use --backend spinnaker --target virtual")
 

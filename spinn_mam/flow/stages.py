@@ -74,7 +74,7 @@ def stage_folder(run: Path, name: str) -> Path:
     return run / f"{STAGES.index(name) + 1:02d}-{name}"
 
 
-def make_backend(name: str) -> Backend:
+def make_backend(name: str, layout: str = "combined") -> Backend:
     """Make the backend of this name; what needs more than a name is made by :func:`make_spinnaker`.
 
     Raises
@@ -85,7 +85,7 @@ def make_backend(name: str) -> Backend:
     if name == "emulator":
         from spinn_mam.backends.emulator.backend import EmulatorBackend
 
-        return EmulatorBackend()
+        return EmulatorBackend(layout)
     if name == "nest":
         from spinn_mam.backends.nest import NestBackend
 
@@ -161,7 +161,7 @@ def _mapping_stage(settings: RunSettings, spec: NetworkSpec) -> Stage:
 
 def _simulation_stage(settings: RunSettings, network: Network, on_machine: bool) -> Stage:
     spinnaker = make_spinnaker(settings, load_board_config(settings.board_config)) if settings.backend == "spinnaker" else None
-    backend = spinnaker or make_backend(settings.backend)
+    backend: Backend = spinnaker or make_backend(settings.backend, settings.layout)
     degree = settings.degree(network.spec)
     config = RunConfig(settings.t_sim, settings.warm_up, settings.seed, settings.threads, degree)  # type: ignore[arg-type]
 
@@ -189,7 +189,9 @@ def _simulation_stage(settings: RunSettings, network: Network, on_machine: bool)
 
     parameters = settings.parameters("backend", "t_sim", "warm_up", "seed") | {"connectivity": degree}
     if spinnaker is not None:
-        parameters |= settings.parameters("target", "layout", "drop", "late", "shuffle")
+        parameters |= settings.parameters("target", "drop", "late", "shuffle")
+    if spinnaker is not None or degree == "expander":
+        parameters |= settings.parameters("layout")
     if not backend.capabilities.bit_exact:
         parameters |= settings.parameters("threads")  # NEST's random streams depend on them
     needs = ("network", "mapping") if on_machine else ("network",)

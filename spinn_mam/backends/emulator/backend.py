@@ -41,10 +41,17 @@ BYTES_PER_SYNAPSE, BYTES_PER_NEURON = 4.1, 1500
 
 @dataclass(frozen=True, slots=True)
 class EmulatorBackend:
-    """Computes what SpiNNaker's cores compute: equal to the binary for equal synapses and sources, combined cores, no late or lost packet.
+    """Computes what SpiNNaker's cores compute: equal to the binary for equal synapses and sources, no late or lost packet.
 
-    Poisson spikes come from streams of our own, not from those of SpiNNaker's sources.
+    Synapses and Poisson spikes come from streams of our own, or, with connectivity ``"expander"``, are those that the machine makes.
+
+    Attributes
+    ----------
+    layout : str
+        Of the machine's cores. Sums are those of combined cores, which split ones share as long as none passes 16 bits.
     """
+
+    layout: str = "combined"
 
     name: ClassVar[str] = "emulator"
     capabilities: ClassVar[Capabilities] = Capabilities(
@@ -94,7 +101,7 @@ class EmulatorBackend:
             from spinn_mam.backends.emulator.expanded import plan_of_deployment
 
             plans = plan_of_deployment(network, deployment, DELAY_OFFSET_STEPS)
-            sources = MachineSources(network.spec, deployment.neurons_per_core.tolist(), run.seed)
+            sources = MachineSources(network.spec, deployment.neurons_per_core.tolist(), run.seed, split=self.layout == "split")
         return LocalRun(lambda: simulate(network, shifts, run.t_sim, run.warm_up, run.seed, run.threads, progress, plans=plans, sources=sources))
 
 

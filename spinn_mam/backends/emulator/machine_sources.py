@@ -6,8 +6,8 @@ Problem
 
 Method
     One :class:`~spinn_mam.fixed_point.poisson.PoissonCore` for each core of sources, seeded as the backend's script and the
-    host tools seed it. A spike of a drive, sent in step t with a delay of one slot, acts in step t + 1. Its weight is that
-    which the machine's one-to-one generator makes of a number in s16.15.
+    host tools seed it. A spike of a drive, sent in step t with a delay of one slot, acts in step t + 1. On combined cores
+    its weight is that which the machine's one-to-one generator makes of a number in s16.15; on split cores the host rounds it.
 
 Cost
     Some 10 ns a source and step.
@@ -38,10 +38,12 @@ class MachineSources:
         Of each population; its drive's sources are divided alike.
     seed : int
         The run's.
+    split : bool
+        Whether synapses have cores of their own.
     """
 
-    def __init__(self, spec: NetworkSpec, neurons_per_core: Sequence[int], seed: int) -> None:
-        self._spec = spec
+    def __init__(self, spec: NetworkSpec, neurons_per_core: Sequence[int], seed: int, *, split: bool = False) -> None:
+        self._spec, self._split = spec, split
         self._cores: list[tuple[int, int, int, PoissonCore]] = []
         for p, population in enumerate(spec.populations):
             piece, kind = _piece(population)
@@ -59,7 +61,7 @@ class MachineSources:
         """Give the segments the weights that the machine makes."""
         for s, p in zip(layout.segments, layout.population, strict=True):
             drive = self._spec.populations[p].drive
-            if not s[IS_SOURCE] and drive is not None:
+            if not s[IS_SOURCE] and drive is not None and not self._split:
                 s[DRIVE_WEIGHT] = scale_weight(host_s1615(drive.weight / PA_PER_NA), 1 << (32 + 15 - int(shifts[p, s[DRIVE_RECEPTOR]])))
 
     def fill(self, counts: npt.NDArray[np.uint16], step: int, n_steps: int) -> None:
