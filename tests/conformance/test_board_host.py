@@ -272,6 +272,50 @@ def test_the_same_comes_through_the_tools_own_monitors_on_three_boards(plain: Se
     assert seen == plain[0]
 
 
+#: Spikes go in and out while the cores run, over datagrams.
+LIVE = r"""
+import json, time
+import pyNN.spiNNaker as sim
+sim.setup(timestep=1.0)
+injector = sim.Population(5, sim.external_devices.SpikeInjector(), label="injector")
+neurons = sim.Population(5, sim.IF_curr_exp(), label="neurons")
+sim.Projection(injector, neurons, sim.OneToOneConnector(), sim.StaticSynapse(weight=20.0, delay=1))
+sim.external_devices.activate_live_output_for(neurons)
+neurons.record("spikes")
+injector.record("spikes")
+got = []
+def take(label, time, neurons):
+    got.extend([time, neuron] for neuron in neurons)
+def inject(label, connection):
+    for i in range(5):
+        connection.send_spike(label, i)
+        time.sleep(0.02)
+connection = sim.external_devices.SpynnakerLiveSpikesConnection(receive_labels=["neurons"], send_labels=["injector"], local_port=19999)
+connection.add_receive_callback("neurons", take)
+connection.add_start_resume_callback("injector", inject)
+sim.run(3000)
+recorded = [[[round(float(t)) for t in train] for train in p.get_data("spikes").segments[0].spiketrains] for p in (injector, neurons)]
+sim.end()
+print("SEEN " + json.dumps([*recorded, got]))
+"""
+
+
+def test_spikes_go_in_and_out_live(tmp_path: Path) -> None:
+    hardware = Hardware(load_board_config("spin5"), "127.66.12.2")
+    engine = Engine(hardware)
+    server = BoardServer(hardware, engine)
+    server.boot()
+    with server:
+        result = run(tmp_path, "live.py", configuration=CONFIGURATION.format(host=server.addresses[0]) + NO_MONITORS, text=LIVE)
+        assert result.returncode == 0, result.stderr[-3000:]
+        assert server.failure is None
+    engine.close()
+    injected, recorded, live = json.loads(next(line for line in result.stdout.splitlines() if line.startswith("SEEN "))[5:])
+    assert [len(train) for train in injected] == [1] * 5
+    assert all(recorded)
+    assert sorted(live) == sorted([time, neuron] for neuron, train in enumerate(recorded) for time in train)
+
+
 #: Prints the machine that the tools make of what the board says.
 MACHINE = r"""
 import json, sys

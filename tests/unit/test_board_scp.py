@@ -312,6 +312,15 @@ def test_a_binary_is_copied_from_chip_to_chip_and_started(board):
     assert board.client.ask(AR, 30 << 24 | 1 << 17, chip=(1, 1))[0] == CPU
 
 
+def test_a_binary_is_started_from_anywhere_in_memory(board):
+    image = bytes(range(64))
+    board.client.ask(WRITE, 0x60300000, 64, 2, data=image)
+    assert board.client.ask(24, 0x60300000, 30 << 24 | 0b100)[0] == OK
+    assert [(start[2], start[3][:64]) for start in board.engine.started] == [(2, image)]
+    for address in (0x5FFFFFFC, 0x68000000, 0xE5000000, 0):
+        assert board.client.ask(24, address, 30 << 24 | 0b100)[0] == ARGUMENT
+
+
 def test_what_is_no_binary_is_refused(board):
     stage(board, b"\xff" * 64)
     assert board.client.ask(AR, 30 << 24 | 2)[0] == ARGUMENT
