@@ -26,7 +26,7 @@ from spinn_mam.report import statistics_figures
 from spinn_mam.report.content import Absent, Cell, Citation, KeyNumber, Mark, Override, Picture, ReportContent, Table, Verdict
 from spinn_mam.report.machine_picture import draw_populations, mapping_figure
 from spinn_mam.report.model_tables import format_value, value_rows
-from spinn_mam.report.tables import loss_lines, mapping_rows
+from spinn_mam.report.tables import LATE, loss_lines, mapping_rows
 
 FULL_SCALE = "full scale"
 
@@ -228,7 +228,8 @@ def _warnings(result: RunResult) -> tuple[str, ...]:
         "n_delays_not_compensated": "synapses have a delay too short for the machine's convention",
     }
     clipped = [f"{p[key]:,} {text}." for key, text in texts.items() if p.get(key)]
-    return (*clipped, *(f"{text}." for text in loss_lines(p.get("losses", {}))), *_board_warnings(p.get("board", {})))
+    losses = p.get("losses", {})
+    return (*clipped, *(f"{text}." for text in (*loss_lines(losses), *loss_lines(losses, LATE))), *_board_warnings(p.get("board", {})))
 
 
 def _board_warnings(board: Mapping[str, Any]) -> list[str]:

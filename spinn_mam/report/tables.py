@@ -86,28 +86,37 @@ def mapping_table(deployment: Deployment) -> Table:
 #: What a machine loses, and how it is said.
 LOSSES = {
     "n_lost_packets": "packets were lost at cores whose input buffer was full",
-    "n_late_spikes": "spikes arrived after their time step",
-    "n_spikes_cut_off": "spikes were not processed within their time step",
-    "n_skipped_synapses": "synaptic events were skipped because they came too late",
+    "n_skipped_synapses": "synaptic events were skipped because their spike came after the end of its delay",
     "n_saturated_slots": "ring-buffer sums were clipped at 16 bits",
-    "n_timer_overruns": "time steps took longer than the timer's period",
     "n_skipped_steps": "time steps were skipped",
     "n_late_transfers": "transfers from synapse to neuron cores came too late",
     "n_queue_overloads": "events were lost at full queues of cores",
     "n_dropped_packets": "packets were dropped by routers and not sent again",
     "n_packets_without_route": "packets had no route",
 }
+#: What came late without a loss: a spike carries its step, and its delay is shortened by as much as it is late.
+LATE = {
+    "n_late_spikes": "spikes arrived after their time step, and their delays were shortened",
+    "n_spikes_cut_off": "spikes waited for the next time step",
+    "n_timer_overruns": "time steps took longer than the timer's period",
+}
 
 
-def loss_lines(losses: Mapping[str, int]) -> list[str]:
-    """Say what a machine lost, one line a kind; empty if it lost nothing.
+def loss_lines(losses: Mapping[str, int], texts: Mapping[str, str] = LOSSES) -> list[str]:
+    """Say what a machine lost, or what was late there, one line a kind; empty if nothing was.
+
+    Parameters
+    ----------
+    losses : mapping of str to int
+    texts : mapping of str to str
+        ``LOSSES`` or ``LATE``.
 
     Examples
     --------
-    >>> loss_lines({"n_lost_packets": 1200, "n_late_spikes": 0})
+    >>> loss_lines({"n_lost_packets": 1200, "n_dropped_packets": 0})
     ['1,200 packets were lost at cores whose input buffer was full']
     """
-    return [f"{losses[key]:,} {text}" for key, text in LOSSES.items() if losses.get(key)]
+    return [f"{losses[key]:,} {text}" for key, text in texts.items() if losses.get(key)]
 
 
 def summary_lines(metrics: Mapping[str, Any]) -> list[str]:
@@ -117,8 +126,10 @@ def summary_lines(metrics: Mapping[str, Any]) -> list[str]:
     if "timing" in run:
         lines.append(f"{run['timing']}: {run['n_spikes']:,} spikes, {run['wall_time_s']:.1f} s to simulate")
     if "losses" in run:
-        lost = loss_lines(run["losses"])
-        lines.append(f"run with losses: {'; '.join(lost)}" if lost else "no packet lost or late, no sum clipped")
+        lost, late = loss_lines(run["losses"]), loss_lines(run["losses"], LATE)
+        lines.append(f"run with losses: {'; '.join(lost)}" if lost else "no packet lost, no sum clipped")
+        if late:
+            lines.append(f"late: {'; '.join(late)}")
     if "rtf" in run:
         lines.append(
             f"real-time factor {run['rtf']:.2f} ({run['wall_time_s']:.1f} s), {run['peak_rss_bytes'] / 2**30:.2f} GiB, {run['n_spikes']:,} spikes"

@@ -32,7 +32,7 @@ from spinn_mam.machine.board_config import load_board_config
 from spinn_mam.models import load_model
 from spinn_mam.network.spec import Distribution, NetworkSpec, PoissonDrive
 from spinn_mam.partitioning.pipeline import map_network
-from spinn_mam.report.tables import LOSSES, loss_lines, summary_lines
+from spinn_mam.report.tables import LATE, LOSSES, loss_lines, summary_lines
 
 SPEC = load_model("pd14", ["thalamus.enabled=true"]).network(0.02, 0.02)
 RUN = RunConfig(100.0, 0.0, 1, 1, "shared")
@@ -371,10 +371,11 @@ def test_times_are_seconds(tmp_path: Path) -> None:
 
 
 def test_every_loss_has_its_words() -> None:
-    assert set(CORE_LOSSES.values()) | {"n_dropped_packets", "n_packets_without_route"} == set(LOSSES)
+    assert set(CORE_LOSSES.values()) | {"n_dropped_packets", "n_packets_without_route"} == {*LOSSES, *LATE}
     assert loss_lines(dict.fromkeys(LOSSES, 0)) == []
     run = {"timing": "functionally executed, timing not modelled", "n_spikes": 12, "wall_time_s": 3.0, "losses": {"n_late_spikes": 2}}
-    assert "run with losses: 2 spikes arrived after their time step" in summary_lines({"run": run})
+    assert summary_lines({"run": run})[1:] == ["no packet lost, no sum clipped", f"late: 2 {LATE['n_late_spikes']}"]
+    assert summary_lines({"run": run | {"losses": {"n_lost_packets": 2}}})[1].startswith("run with losses: 2 packets")
 
 
 def test_facts_survive_their_file(tmp_path: Path) -> None:
