@@ -16,6 +16,7 @@ from core_regions import Core, Region
 
 from spinn_mam.errors import UsageError
 from spinn_mam.expander import region as r
+from spinn_mam.expander import specification
 from spinn_mam.expander.neurons import (
     ALL_NEURONS,
     Field,
@@ -42,7 +43,7 @@ from spinn_mam.virtual_board.structs import CpuState, Vcpu
 
 BUILDER, MATRIX, TABLE, FILTER = 12, 6, 5, 14
 NEURON_BUILDER, NEURONS, RECORDING = 11, 2, 9
-N_REGIONS, N_NEURON_REGIONS = 160, 64
+N_REGIONS, N_TIGHT, N_NEURON_REGIONS = 160, 128, 64
 CORES = range(1, 17)
 UNTOUCHED = 0xEEEEEEEE
 
@@ -124,6 +125,24 @@ def region(number: int) -> ExpanderRegion:
     return ExpanderRegion(MATRIX, TABLE, FILTER, r.NONE, start, size, draw.choice((ONE, 10 * ONE, 5 * ONE)), seed(draw), seed(draw), scales, edges)
 
 
+def tight_region(number: int) -> ExpanderRegion:
+    """As many synapses as there is room for: the last ones need several tries, and many cores give up."""
+    draw = random.Random(f"tight {number}")
+    layout = MatrixLayout(0, r.NONE, 1, 0, 0, 1, 8, 1, 16, 4, 8, 8)
+    constant = ParameterGenerator(CONSTANT, (ONE,))
+    edges = (Edge((0, 7), (0, 0), 0, layout, r.FIXED_TOTAL, (1, 1, 8), constant, constant),)
+    return ExpanderRegion(MATRIX, TABLE, FILTER, r.NONE, 0, 1, ONE, seed(draw), seed(draw), (1 << 32,), edges)
+
+
+def fine_scale_region() -> ExpanderRegion:
+    """A weight scale below the finest s16.15 number, for the one connector that turns it into one."""
+    layout = MatrixLayout(0, r.NONE, 9, 0, 0, 1, 8, 1, 16, 4, 9, 9)
+    edges = (
+        Edge((0, 8), (0, 9), 0, layout, r.FIXED_POST, (1, 0, 4), ParameterGenerator(CONSTANT, (60_000 * ONE,)), ParameterGenerator(CONSTANT, (ONE,))),
+    )
+    return ExpanderRegion(MATRIX, TABLE, FILTER, r.NONE, 0, 10, ONE, (1, 2, 3, 4), (5, 6, 7, 8), (1 << 16,), edges)
+
+
 def expected_matrix(told: ExpanderRegion, made: list[Synapses]) -> np.ndarray:
     """Lay out synapses as the machine stores them."""
     words = np.full(matrix_words(told.edges), UNTOUCHED, np.uint32)
@@ -186,11 +205,17 @@ def builder_content(told: ExpanderRegion) -> dict[int, np.ndarray]:
     return {BUILDER: region_words(told), MATRIX: matrix, TABLE: np.zeros(4, np.uint32), FILTER: np.zeros(4, np.uint32)}
 
 
-def test_matrices_equal_the_binarys(board):
-    regions = [region(number) for number in range(N_REGIONS)]
+@pytest.fixture(scope="module")
+def from_binary(board):
+    """Random regions and the matrices that the binary makes of them."""
+    regions = [region(number) for number in range(N_REGIONS)] + [tight_region(number) for number in range(N_TIGHT)] + [fine_scale_region()]
+    contents = [builder_content(told) for told in regions]
+    return list(zip(regions, run_cores(board, "synapse_expander.aplx", BUILDER, contents, MATRIX), strict=True))
+
+
+def test_matrices_equal_the_binarys(from_binary):
     n_synapses, n_failed, used = 0, 0, set()
-    found = run_cores(board, "synapse_expander.aplx", BUILDER, [builder_content(told) for told in regions], MATRIX)
-    for number, (told, words) in enumerate(zip(regions, found, strict=True)):
+    for number, (told, words) in enumerate(from_binary):
         try:
             made = CoreExpander(told).expand()
         except UsageError:
@@ -208,7 +233,64 @@ def test_matrices_equal_the_binarys(board):
         used |= {e.connector for e in told.edges}
     assert used == set(range(6))
     assert n_synapses > 100_000
-    assert n_failed < N_REGIONS // 2
+    assert n_failed < (N_REGIONS + N_TIGHT) // 2
+
+
+def one_off(function, *, by: int = 1):
+    return lambda *arguments: function(*arguments) + by
+
+
+def stage_without_remainder(delay: int, layout: MatrixLayout) -> tuple[int, int]:
+    """Cut delays that are too long to the longest that there is."""
+    delay = min(max(delay, 1), layout.n_stages * layout.stage_steps)
+    return (delay - 1) // layout.stage_steps, (delay - 1) % layout.stage_steps + 1
+
+
+def row_on_own_core(source: int, stage: int, layout: MatrixLayout) -> int:
+    core, local = divmod(source, layout.sources_per_core)
+    on_core = min(layout.n_sources - core * layout.sources_per_core, layout.sources_per_core)
+    return core * layout.sources_per_core * (layout.n_stages - 1) + (stage - 1) * on_core + local
+
+
+def checked_pairs(stream, e: Edge) -> list[tuple[int, int]]:
+    """Choose pairs as ever, but check the first of all too."""
+    allow_self, _, n = e.connector_parameters
+    pairs = [(s, t) for t in range(e.targets[0], e.targets[1] + 1) for s in range(e.sources[0], e.sources[1] + 1) if allow_self or s != t]
+    chosen = pairs[:n]
+    for i in range(n, len(pairs)):
+        place = stream.below(i + 1)
+        if place < n:
+            chosen[place] = pairs[i]
+    return chosen
+
+
+WRONG = {
+    "delays rounded": ("scale_delay", lambda delay, steps: max(1, (delay * steps + (1 << 29)) >> 30)),
+    "weights truncated": ("scale_weight", lambda weight, scale: (abs(weight) * scale >> 47) & 0xFFFF),
+    "weights one more": ("scale_weight", one_off(specification.scale_weight)),
+    "long delays cut to the longest": ("stage_and_rest", stage_without_remainder),
+    "delayed rows on their own core": ("delayed_row", row_on_own_core),
+    "first pair checked": ("distinct_pairs", checked_pairs),
+    "one try": ("MAX_TRIES", 1),
+    "eleven tries": ("MAX_TRIES", 11),
+    "scale of all targets kept whole": ("edge_scale", lambda e, scales: scales[e.synapse_type]),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_wrong_specification_is_noticed(from_binary, monkeypatch, wrong):
+    name, value = WRONG[wrong]
+    monkeypatch.setattr(specification, name, value)
+    for told, words in from_binary:
+        try:
+            made = CoreExpander(told).expand()
+        except UsageError:
+            if words is not None:
+                return
+            continue
+        if words is None or not np.array_equal(words, expected_matrix(told, made)):
+            return
+    pytest.fail("no region shows the difference")
 
 
 def test_cores_of_a_population_share_its_stream():
