@@ -1,7 +1,8 @@
 """The SCP commands of SC&MP, one method each.
 
 A command gets the chip that it is addressed to and answers with a return code and data. It never runs a core, so every answer is immediate.
-What a chip cannot do, or would crash its monitor, is answered with an error code.
+What a chip cannot do, or would crash its monitor, is answered with an error code. One module, long as it is, since the commands are one table
+over the same chips.
 
 Reference: "SpiNNaker Command Protocol (SCP) Specification", AppNote 5; SC&MP 4.0.0 and spinnman 7.4.1 for what came later.
 """
