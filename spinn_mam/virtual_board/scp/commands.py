@@ -1,8 +1,7 @@
 """The SCP commands of SC&MP, one method each.
 
 A command gets the chip that it is addressed to and answers with a return code and data. It never runs a core, so every answer is immediate.
-What a chip cannot do, or would crash its monitor, is answered with an error code. One module, long as it is, since the commands are one table
-over the same chips.
+What a chip cannot do, or would crash its monitor, is answered with an error code.
 
 Reference: "SpiNNaker Command Protocol (SCP) Specification", AppNote 5; SC&MP 4.0.0 and spinnman 7.4.1 for what came later.
 """
@@ -20,14 +19,14 @@ from spinn_mam.virtual_board.hardware import Hardware
 from spinn_mam.virtual_board.heap import HeapDamagedError
 from spinn_mam.virtual_board.memory_map import SDRAM_BASE
 from spinn_mam.virtual_board.router_allocation import physical_route
-from spinn_mam.virtual_board.scp import tags
 from spinn_mam.virtual_board.scp.address_space import AddressError, AddressSpace
 from spinn_mam.virtual_board.scp.applications import MAX_IMAGE_BYTES, Applications
 from spinn_mam.virtual_board.scp.mailbox import LOCK_HEAP, LOCK_ROUTER, check_lock
-from spinn_mam.virtual_board.scp.packets import ScpCommand
+from spinn_mam.virtual_board.scp.packets import BAD_ARGUMENT, OK, Answer, ScpCommand
 from spinn_mam.virtual_board.scp.regions import N_PARTS, in_region
+from spinn_mam.virtual_board.scp.tags import TagTable
 from spinn_mam.virtual_board.state import C_ROUTER_CHANGED
-from spinn_mam.virtual_board.structs import SDP_DATA_BYTES, Alloc, AllocFlag, Code, Command, IpTag, NearestNeighbour, Sv
+from spinn_mam.virtual_board.structs import SDP_DATA_BYTES, Alloc, AllocFlag, Code, Command, NearestNeighbour, Sv
 from spinn_mam.virtual_board.system_variables import SystemVariables
 
 if TYPE_CHECKING:
@@ -70,13 +69,8 @@ class Request:
     chip: Chip
     core: int
     command: ScpCommand
-    table: tags.TagTable | None
+    table: TagTable | None
     sender: tuple[str, int]
-
-
-Answer = tuple[Code, bytes]
-OK: Answer = (Code.OK, b"")
-BAD_ARGUMENT: Answer = (Code.ARGUMENT, b"")
 
 
 class Commands:
@@ -313,52 +307,11 @@ class Commands:
         return OK
 
     def _iptag(self, request: Request) -> Answer:
-        c, table = request.command, request.table
-        operation, tag = c.arg1 >> 16 & 0xFF, c.arg1 & 0xFF
-        if table is None or operation not in IpTag.__members__.values():
+        if request.table is None:
             return BAD_ARGUMENT
-        if operation == IpTag.TIMEOUT:
-            answer = tags.N_FIXED << 24 | tags.N_POOL << 16 | tags.ENTRY_BYTES << 8 | table.transient_timeout
-            if c.arg2 < 16:
-                table.transient_timeout = c.arg2
-            return Code.OK, _WORD.pack(answer)
-        if operation == IpTag.NEW:
-            free = table.find_free()
-            if free is None:
-                return Code.OK, _WORD.pack(0xFF)
-            tag = free
-        if tag >= tags.N_TAGS:
-            return BAD_ARGUMENT
-        if operation == IpTag.GET:
-            n_bytes = c.arg2 * tags.ENTRY_BYTES
-            if n_bytes > SDP_DATA_BYTES or tag + c.arg2 > tags.N_TAGS:
-                return BAD_ARGUMENT
-            return Code.OK, b"".join(entry.pack() for entry in table.entries[tag : tag + c.arg2])
-        if operation == IpTag.CLEAR:
-            table.clear(tag)
-            self._tags_changed()
-            return OK
-        return self._set_tag(request, table, tag)
-
-    def _set_tag(self, request: Request, table: tags.TagTable, tag: int) -> Answer:
-        c = request.command
-        flags = c.arg1 >> 20 & (tags.USE_SENDER | tags.REVERSE | tags.STRIP)
-        entry = tags.Tag(flags=flags | tags.VALID, destination=c.arg2 >> 16, destination_port=c.arg1 >> 8 & 0xFF)
-        port = c.arg2 & 0xFFFF
-        if c.arg3:
-            entry.ip = ".".join(str(byte) for byte in c.arg3.to_bytes(4, "little"))
-        if flags & tags.REVERSE:
-            if port == 0:
-                return BAD_ARGUMENT
-            entry.receive_port = port
-        else:
-            sender_ip, sender_port = request.sender
-            entry.port = sender_port if flags & tags.USE_SENDER else port
-            if not c.arg3:
-                entry.ip = sender_ip
-        table.entries[tag] = entry
+        answer = request.table.execute(request.command, request.sender)
         self._tags_changed()
-        return Code.OK, _WORD.pack(tag)
+        return answer
 
     def _alloc(self, request: Request) -> Answer:
         c, sv = request.command, self._variables[request.chip.index]

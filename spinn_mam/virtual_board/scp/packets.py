@@ -12,7 +12,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass, replace
 
-from spinn_mam.virtual_board.structs import SCP_HEADER_BYTES, SDP_DATA_BYTES, SDP_HEADER_BYTES
+from spinn_mam.virtual_board.structs import SCP_HEADER_BYTES, SDP_DATA_BYTES, SDP_HEADER_BYTES, Code
 
 #: Padding in front of an SDP message in a datagram.
 PADDING = b"\0\0"
@@ -130,6 +130,12 @@ class ScpCommand:
     arg2: int
     arg3: int
     data: bytes
+
+
+#: Return code of a command and what follows it in the answer.
+Answer = tuple[Code, bytes]
+OK: Answer = (Code.OK, b"")
+BAD_ARGUMENT: Answer = (Code.ARGUMENT, b"")
 
 
 def unpack_command(payload: bytes) -> ScpCommand | None:

@@ -12,7 +12,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from spinn_mam.virtual_board import system_variables
-from spinn_mam.virtual_board.chip import Chip
 from spinn_mam.virtual_board.hardware import Hardware
 from spinn_mam.virtual_board.scp.boot import BootImage
 from spinn_mam.virtual_board.scp.exchange import Exchange, scp_place

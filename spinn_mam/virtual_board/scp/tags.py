@@ -12,6 +12,9 @@ import ipaddress
 import struct
 from dataclasses import dataclass
 
+from spinn_mam.virtual_board.scp.packets import BAD_ARGUMENT, OK, Answer, ScpCommand
+from spinn_mam.virtual_board.structs import SDP_DATA_BYTES, Code, IpTag
+
 #: Tags that the host numbers itself, and those of the pool behind them.
 N_FIXED, N_POOL = 8, 8
 N_TAGS = N_FIXED + N_POOL
@@ -19,6 +22,9 @@ N_TAGS = N_FIXED + N_POOL
 #: Flags of an entry.
 VALID, TRANSIENT, USE_SENDER, REVERSE, STRIP = 0x8000, 0x4000, 0x0400, 0x0200, 0x0100
 _ENTRY = struct.Struct("<4s6s3HIH3B")
+_WORD = struct.Struct("<I")
+#: Answer of NEW where the pool is used up.
+_NO_TAG = 0xFF
 #: Bytes that an entry takes in the table; spinnman reads 25 of them.
 ENTRY_BYTES = 28
 
@@ -125,3 +131,47 @@ class TagTable:
             if tag.in_use and tag.is_reverse:
                 ports.setdefault(tag.receive_port, number)
         return ports
+
+    def execute(self, command: ScpCommand, sender: tuple[str, int]) -> Answer:
+        """Do what an IPTAG command asks for; ``sender`` is where it came from."""
+        operation, number = command.arg1 >> 16 & 0xFF, command.arg1 & 0xFF
+        if operation == IpTag.TIMEOUT:
+            answer = N_FIXED << 24 | N_POOL << 16 | ENTRY_BYTES << 8 | self.transient_timeout
+            if command.arg2 < 16:
+                self.transient_timeout = command.arg2
+            return Code.OK, _WORD.pack(answer)
+        if operation == IpTag.NEW:
+            free = self.find_free()
+            if free is None:
+                return Code.OK, _WORD.pack(_NO_TAG)
+            number = free
+        if number >= N_TAGS:
+            return BAD_ARGUMENT
+        if operation == IpTag.GET:
+            n_bytes = command.arg2 * ENTRY_BYTES
+            if n_bytes > SDP_DATA_BYTES or number + command.arg2 > N_TAGS:
+                return BAD_ARGUMENT
+            return Code.OK, b"".join(entry.pack() for entry in self.entries[number : number + command.arg2])
+        if operation == IpTag.CLEAR:
+            self.clear(number)
+            return OK
+        if operation in (IpTag.NEW, IpTag.SET):
+            return self._set(number, command, sender)
+        return BAD_ARGUMENT
+
+    def _set(self, number: int, command: ScpCommand, sender: tuple[str, int]) -> Answer:
+        flags = command.arg1 >> 20 & (USE_SENDER | REVERSE | STRIP)
+        entry = Tag(flags=flags | VALID, destination=command.arg2 >> 16, destination_port=command.arg1 >> 8 & 0xFF)
+        port = command.arg2 & 0xFFFF
+        if command.arg3:
+            entry.ip = str(ipaddress.IPv4Address(command.arg3.to_bytes(4, "little")))
+        if flags & REVERSE:
+            if port == 0:
+                return BAD_ARGUMENT
+            entry.receive_port = port
+        else:
+            entry.port = sender[1] if flags & USE_SENDER else port
+            if not command.arg3:
+                entry.ip = sender[0]
+        self.entries[number] = entry
+        return Code.OK, _WORD.pack(number)
