@@ -166,14 +166,15 @@ def _reservoir(state: Any, n: Any, lo: Any, size: Any, without: Any, chosen: Any
 def shared_targets(e: Any, state: Any, slice_of: Any, cursor: Any, target: Any) -> None:
     """Walk the population stream for a fixed total number with replacement.
 
-    ``slice_of`` gives the slice of each target, or one past the last. Targets go to ``cursor`` of their slice if there is
-    an array for them, which is counted up either way.
+    ``slice_of`` gives the slice of each target, or one past the last for those of other cores, which are not kept. Targets
+    go to ``cursor`` of their slice if there is an array for them, which is counted up either way.
     """
+    others = len(cursor) - 1
     size, fill = e[TARGET_HI] - e[TARGET_LO] + 1, len(target) > 0
     for _ in range(e[NUMBER]):
         t = e[TARGET_LO] + below(state, size)
         k = slice_of[t]
-        if fill:
+        if fill and k != others:
             target[cursor[k]] = t
         cursor[k] += 1
 
@@ -214,10 +215,10 @@ def shared_pairs(e: Any, state: Any) -> Any:
 @njit(cache=True)
 def deal_pairs(source: Any, target: Any, slice_of: Any, cursor: Any, dealt_source: Any, dealt_target: Any) -> None:
     """Deal pairs over slices, in order; counts only if there are no arrays to fill."""
-    fill = len(dealt_target) > 0
+    fill, others = len(dealt_target) > 0, len(cursor) - 1
     for i in range(len(target)):
         k = slice_of[target[i]]
-        if fill:
+        if fill and k != others:
             dealt_source[cursor[k]] = source[i]
             dealt_target[cursor[k]] = target[i]
         cursor[k] += 1

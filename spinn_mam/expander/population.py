@@ -183,16 +183,14 @@ class PopulationExpander:
             kernels.deal_pairs(source, target, slice_of, counts, nothing, nothing)
         else:
             kernels.shared_targets(e, shared.copy(), slice_of, counts, nothing)
-        n = int(counts.sum())
         cursor = np.cumsum(counts) - counts
-        offsets = np.concatenate([cursor[:-1], [n - counts[-1]]]).astype(np.int64)
-        out = _arrays(n)
+        offsets = cursor.copy()
+        out = _arrays(int(offsets[-1]))
         if pairs:
             kernels.deal_pairs(source, target, slice_of, cursor, out[0], out[1])
         else:
             kernels.shared_targets(e, shared, slice_of, cursor, out[1])
-        last = int(offsets[-1])
-        return offsets, (out[0][:last], out[1][:last], out[2][:last], out[3][:last])
+        return offsets, out
 
 
 def expand_region(region: ExpanderRegion) -> list[Synapses]:
