@@ -98,7 +98,11 @@ def test_delays_beyond_the_ring_buffers_are_the_emulators_too(tmp_path: Path, de
 
 @pytest.mark.parametrize(
     ("layout", "degree", "rate"),
-    [("combined", "expander", 2000.0), ("combined", "law", 60.0), ("split", "law", 2000.0)],  # rates: counts are drawn, or intervals
+    [
+        ("combined", "expander", 2000.0),
+        pytest.param("combined", "law", 60.0, marks=pytest.mark.slow),
+        ("split", "law", 2000.0),
+    ],  # rates: counts are drawn, or intervals
 )
 def test_with_the_machines_own_synapses_and_sources_the_emulator_spikes_alike(tmp_path: Path, layout: str, degree: str, rate: float) -> None:
     net = network(drive=PoissonDrive(rate, 80.0, 1.5), sources=200.0)
