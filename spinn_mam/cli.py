@@ -44,7 +44,7 @@ NScaling = Annotated[float, typer.Option("--n-scaling", help="Scale of the popul
 KScaling = Annotated[float, typer.Option("--k-scaling", help="Scale of the in-degrees, above 0, at most 1.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of synapses, sources and initial potentials.")]
 BoardConfig = Annotated[str, typer.Option("--board-config", help="Machine: a name that 'spinn-mam machines' lists, or a .toml file.")]
-Layout = Annotated[str, typer.Option("--layout", help="How neurons and synapses share cores: combined, or split (sPyNNaker only).")]
+Layout = Annotated[str, typer.Option("--layout", help="How neurons and synapses share cores: combined or split (not for all backends).")]
 NeuronsPerCore = Annotated[int, typer.Option("--neurons-per-core", help="Most neurons a core; 0 leaves it to the budgets.")]
 TimeScale = Annotated[float, typer.Option("--time-scale-factor", help="Wall-clock time over biological time on the machine.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -110,7 +110,10 @@ def run(
     drive: Drive = None,
     n_scaling: NScaling = 1.0,
     k_scaling: KScaling = 1.0,
-    connectivity: Annotated[str | None, typer.Option(help="shared: the recipe's synapses everywhere; law: the backend draws its own; expander: as law on sPyNNaker, read back and checked.")] = None,
+    connectivity: Annotated[
+        str | None,
+        typer.Option(help="shared: the recipe's synapses everywhere; law: the backend draws its own; expander: what the machine's generators make."),
+    ] = None,
     board_config: BoardConfig = "spin5-6",
     layout: Layout = "combined",
     neurons_per_core: NeuronsPerCore = 80,
