@@ -22,7 +22,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from spinn_mam import __version__, board_commands
+from spinn_mam import __version__, bench_commands, board_commands
 from spinn_mam.errors import AccuracyError, RunFailedError, SpinnMamError, UsageError
 
 app = typer.Typer(
@@ -34,6 +34,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(board_commands.app, name="board")
+app.add_typer(bench_commands.app, name="bench")
 
 Model = Annotated[str, typer.Argument(help="Name of a model (pd14) or path of a model document (.toml).", metavar="MODEL")]
 Set = Annotated[

@@ -25,8 +25,8 @@ from unicorn import UC_ARCH_ARM, UC_HOOK_BLOCK, UC_HOOK_INTR, UC_MODE_ARM, UC_PR
 from unicorn.arm_const import UC_ARM_REG_CPSR, UC_ARM_REG_R0, UC_CPU_ARM_946
 
 from spinn_mam.errors import RunFailedError
-from spinn_mam.virtual_board import devices
 from spinn_mam.virtual_board.chip import Chip
+from spinn_mam.virtual_board.devices import chip_devices, communications, dma, interrupts, processor, timers
 from spinn_mam.virtual_board.memory_map import (
     COMMUNICATIONS,
     DEVICE_SPAN,
@@ -91,14 +91,14 @@ Words = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
 
 _DEVICES = (
-    (INTERRUPTS, DEVICE_SPAN, devices.vic_read, devices.vic_write),
-    ((INTERRUPTS_ALIAS,), DEVICE_SPAN, devices.vic_read, devices.vic_write),
-    (TIMERS, DEVICE_SPAN, devices.timer_read, devices.timer_write),
-    (DMA, DEVICE_SPAN, devices.dma_read, devices.dma_write),
-    (COMMUNICATIONS, DEVICE_SPAN, devices.communications_read, devices.communications_write),
-    (SYSTEM_CONTROLLER, DEVICE_SPAN, devices.controller_read, devices.controller_write),
-    (ROUTER, ROUTER_SPAN, devices.router_read, devices.router_write),
-    (WATCHDOG, DEVICE_SPAN, devices.nothing_read, devices.nothing_write),
+    (INTERRUPTS, DEVICE_SPAN, interrupts.vic_read, interrupts.vic_write),
+    ((INTERRUPTS_ALIAS,), DEVICE_SPAN, interrupts.vic_read, interrupts.vic_write),
+    (TIMERS, DEVICE_SPAN, timers.timer_read, timers.timer_write),
+    (DMA, DEVICE_SPAN, dma.dma_read, dma.dma_write),
+    (COMMUNICATIONS, DEVICE_SPAN, communications.communications_read, communications.communications_write),
+    (SYSTEM_CONTROLLER, DEVICE_SPAN, chip_devices.controller_read, chip_devices.controller_write),
+    (ROUTER, ROUTER_SPAN, chip_devices.router_read, chip_devices.router_write),
+    (WATCHDOG, DEVICE_SPAN, chip_devices.nothing_read, chip_devices.nothing_write),
 )
 
 
@@ -159,7 +159,7 @@ class Cpu:
                         row,
                     )
                 )
-        for kind, callback in ((UC_HOOK_BLOCK, devices.count_block), (UC_HOOK_INTR, devices.take_exception)):
+        for kind, callback in ((UC_HOOK_BLOCK, processor.count_block), (UC_HOOK_INTR, processor.take_exception)):
             handle = ctypes.c_size_t()
             self._demand(
                 library.uc_hook_add(

@@ -11,6 +11,7 @@ Cost
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
@@ -83,6 +84,8 @@ class Progress:
         False if nothing is left to do until the host does something.
     clock_us : float
         Virtual time since the start of the engine, in microseconds.
+    ticking_s : float
+        Wall time in which that time passed.
     packets : int
         Packets sent so far.
     delivered : int
@@ -93,6 +96,7 @@ class Progress:
 
     busy: bool
     clock_us: float
+    ticking_s: float
     packets: int
     delivered: int
     unrouted: int
@@ -201,6 +205,7 @@ class Engine:
         self._cpus: dict[int, Cpu] = {}
         self._rows = np.zeros(0, np.int32)
         self._stretches = np.zeros((0, 2), np.int32)
+        self._ticking_s = 0.0
         self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="virtual-board")
 
     def close(self) -> None:
@@ -293,6 +298,7 @@ class Engine:
             return self.progress(busy=False)
         forget_routes(control, self._cache_keys)  # the host may have written tables since
         control[YIELD] = 0
+        before, began = int(control[CLOCK]), time.perf_counter()
         arrays = (self._states, self._rows, self._stretches, self._chips, self._neighbours, self._cache_keys, self._cache_at, self._flat, self._late)
         running: list[Future[None]] = [
             self._pool.submit(work, worker, self.threads, control, *arrays, self._scratch) for worker in range(self.threads)
@@ -304,6 +310,8 @@ class Engine:
             wait(running)
         for future in running:
             future.result()
+        if control[CLOCK] != before:
+            self._ticking_s += time.perf_counter() - began
         return self.progress(busy=int(control[CODE]) != CODE_IDLE)
 
     def progress(self, *, busy: bool) -> Progress:
@@ -312,6 +320,7 @@ class Engine:
         return Progress(
             busy,
             float(c[CLOCK]) / CPU_CLOCK_MHZ,
+            self._ticking_s,
             int(c[ROUTED]),
             int(c[DELIVERED]),
             int(c[UNROUTED]),

@@ -202,6 +202,8 @@ class BoardReport:
     injected : str
         What was asked to go wrong; empty for nothing.
     crashed : tuple of Crashed
+    ticking_s : float
+        Wall time in which the virtual time passed: cores ran, packets were delivered.
     """
 
     machine: str
@@ -220,3 +222,4 @@ class BoardReport:
     injected: str = ""
     binaries: Mapping[str, BinaryLoad] = field(default_factory=dict)
     crashed: tuple[Crashed, ...] = ()
+    ticking_s: float = 0.0

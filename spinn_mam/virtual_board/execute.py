@@ -23,9 +23,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import carray, njit
+from numba import njit
 
-from spinn_mam.virtual_board.devices import best_slot, fast_interrupts
+from spinn_mam.virtual_board.devices.interrupts import best_slot, fast_interrupts
 from spinn_mam.virtual_board.memory_map import (
     VECTOR_DATA_ABORT,
     VECTOR_FIQ,
@@ -33,7 +33,7 @@ from spinn_mam.virtual_board.memory_map import (
     VECTOR_PREFETCH_ABORT,
     VECTOR_UNDEFINED,
 )
-from spinn_mam.virtual_board.native import emu_start, pointer, reg_read, reg_write
+from spinn_mam.virtual_board.native import carray, emu_start, pointer, reg_read, reg_write
 from spinn_mam.virtual_board.state import (
     AT,
     BUDGET_END,

@@ -13,6 +13,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+from numba.np import numpy_support
 
 from spinn_mam.errors import MissingExtraError
 
@@ -21,21 +22,22 @@ try:
 except ImportError as error:
     raise MissingExtraError("the virtual board", "board", "unicorn") from error
 
+#: Numba's view of memory as an array.
+carray: Any = numpy_support.carray
 #: The loaded C library, for the calls that Python makes itself.
 library: ctypes.CDLL = _unicorn.uclib
 
 for _name in ("uc_emu_start", "uc_emu_stop", "uc_reg_read", "uc_reg_write"):
     llvmlite.binding.add_symbol(_name, ctypes.cast(getattr(library, _name), ctypes.c_void_p).value)
 
-emu_start = types.ExternalFunction("uc_emu_start", types.int32(types.int64, types.uint64, types.uint64, types.uint64, types.uint64))
-emu_stop = types.ExternalFunction("uc_emu_stop", types.int32(types.voidptr))
-reg_read = types.ExternalFunction("uc_reg_read", types.int32(types.int64, types.int32, types.int64))
-reg_write = types.ExternalFunction("uc_reg_write", types.int32(types.int64, types.int32, types.int64))
-sched_yield = types.ExternalFunction("sched_yield", types.int32())
+emu_start: Any = types.ExternalFunction("uc_emu_start", types.int32(types.int64, types.uint64, types.uint64, types.uint64, types.uint64))
+emu_stop: Any = types.ExternalFunction("uc_emu_stop", types.int32(types.voidptr))
+reg_read: Any = types.ExternalFunction("uc_reg_read", types.int32(types.int64, types.int32, types.int64))
+reg_write: Any = types.ExternalFunction("uc_reg_write", types.int32(types.int64, types.int32, types.int64))
+sched_yield: Any = types.ExternalFunction("sched_yield", types.int32())
 
 
-@intrinsic
-def pointer(typingctx: Any, address: Any) -> Any:
+def _pointer(typingctx: Any, address: Any) -> Any:
     """Turn a host address (int64) into a pointer for ``numba.carray``."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -44,8 +46,10 @@ def pointer(typingctx: Any, address: Any) -> Any:
     return types.voidptr(types.int64), generate
 
 
-@intrinsic
-def atomic_add(typingctx: Any, address: Any, value: Any) -> Any:
+pointer: Any = intrinsic(_pointer)
+
+
+def _atomic_add(typingctx: Any, address: Any, value: Any) -> Any:
     """Add to the 64-bit word at a host address and return what it was, seen by all threads in one order."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -53,3 +57,6 @@ def atomic_add(typingctx: Any, address: Any, value: Any) -> Any:
         return builder.atomic_rmw("add", target, args[1], "seq_cst")
 
     return types.int64(types.int64, types.int64), generate
+
+
+atomic_add: Any = intrinsic(_atomic_add)

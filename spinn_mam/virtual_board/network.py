@@ -21,10 +21,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import carray, njit
+from numba import njit
 
 from spinn_mam.virtual_board.memory_map import ROUTER_ENTRIES
-from spinn_mam.virtual_board.native import pointer
+from spinn_mam.virtual_board.native import carray, pointer
 from spinn_mam.virtual_board.state import (
     ABSENT,
     AT,
@@ -74,7 +74,7 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 @njit(cache=True)
-def next_random(control: Any) -> int:
+def next_random(control: Any) -> Any:
     """Return the next 32 random bits of the stream for faults (splitmix64)."""
     state = np.uint64(control[RANDOM]) + _GOLDEN
     control[RANDOM] = np.int64(state)

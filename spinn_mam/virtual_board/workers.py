@@ -20,12 +20,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import carray, njit
+from numba import njit
 
-from spinn_mam.virtual_board.devices import TIMER_ENABLE, TIMER_INTERRUPT, TIMER_PERIODIC, release_transfer
+from spinn_mam.virtual_board.devices.dma import release_transfer
+from spinn_mam.virtual_board.devices.registers import TIMER_ENABLE, TIMER_INTERRUPT, TIMER_PERIODIC
 from spinn_mam.virtual_board.execute import UNFINISHED_CORE, has_work, run_core
 from spinn_mam.virtual_board.memory_map import CPU_CLOCK_MHZ
-from spinn_mam.virtual_board.native import atomic_add, pointer, sched_yield
+from spinn_mam.virtual_board.native import atomic_add, carray, pointer, sched_yield
 from spinn_mam.virtual_board.network import deliver, forget_routes
 from spinn_mam.virtual_board.state import (
     ABSENT,
@@ -80,7 +81,7 @@ _NEVER = np.int64(1) << 62
 
 
 @njit(inline="always")
-def _word(control: Any, index: int) -> int:
+def _word(control: Any, index: int) -> Any:
     return np.int64(control.ctypes.data) + 8 * index
 
 
