@@ -165,7 +165,8 @@ class Watch:
     def _runs_on(self, progress: BoardProgress) -> None:
         self._tell_started()
         running = sum(progress.cores.get(state, 0) for state in (CpuState.RUNNING, CpuState.C_MAIN))
-        self._tell(Running(progress.clock_us / 1000, time.monotonic() - self._started, running))
+        if running:
+            self._tell(Running(progress.clock_us / 1000, time.monotonic() - self._started, running))
 
     def _fails(self, status: CoreStatus) -> None:
         chip = self._hardware.chip(status.x, status.y)
