@@ -10,6 +10,7 @@ Method
 from __future__ import annotations
 
 import statistics
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,9 +87,12 @@ def measure_board(
     instructions = 0.0
     for repeat in range(repeats):
         for n in ms:
-            result = run_script(SCRIPT, [str(cores), str(neurons_per_core), str(steps)], threads=n)
-            if result.exit_code or not result.reports:
-                raise RunFailedError(f"the benchmark's script ended with exit code {result.exit_code}")
+            with tempfile.TemporaryDirectory(prefix="spinn-mam-bench-") as folder:
+                log = Path(folder) / "log.txt"
+                result = run_script(SCRIPT, [str(cores), str(neurons_per_core), str(steps)], threads=n, log=log)
+                if result.exit_code or not result.reports:
+                    last = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-5:])
+                    raise RunFailedError(f"the benchmark's script ended with exit code {result.exit_code}; it last printed:\n{last}")
             load = result.reports[-1].binaries[_BINARY]
             ms[n].append(1e3 * result.reports[-1].ticking_s / load.ticks)
             instructions = load.instructions_mean

@@ -112,6 +112,7 @@ def run_script(
     any_binary: bool = False,
     told: Callable[[Event], None] = lambda event: None,
     environment: Mapping[str, str] | None = None,
+    log: Path | None = None,
 ) -> ScriptResult:
     """Run a script on a board of the size it needs.
 
@@ -132,6 +133,8 @@ def run_script(
         Called with each event of the board, from other threads.
     environment : mapping of str to str, optional
         Environment of the script; default that of this process.
+    log : Path, optional
+        File for what the script prints, in a folder in which it then runs; default it prints here and runs here.
 
     Raises
     ------
@@ -161,7 +164,7 @@ def run_script(
             granted = boards.start(machine)
             forced = {"machine_name": granted.address, "remote_spinnaker_url": "None", "version": str(granted.version)}
         variables = script_environment(folder, forced, dict(os.environ if environment is None else environment))
-        code = _run([sys.executable, str(script), *arguments], variables, boards)
+        code = _run([sys.executable, str(script), *arguments], variables, boards, log)
         boards.close()
     if boards.error is not None:
         raise boards.error
@@ -207,8 +210,16 @@ def _has_config(environment: Mapping[str, str]) -> bool:
     return any((Path(folder) / CONFIG).is_file() for folder in folders)
 
 
-def _run(command: Sequence[str], environment: Mapping[str, str], boards: _Boards) -> int:
-    process = subprocess.Popen(command, env=environment)
+def _run(command: Sequence[str], environment: Mapping[str, str], boards: _Boards, log: Path | None) -> int:
+    with ExitStack() as stack:
+        output = stack.enter_context(log.open("wb")) if log is not None else None
+        process = subprocess.Popen(
+            command,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT if output is not None else None,
+            cwd=log.parent if log is not None else None,
+        )
     try:
         while True:
             try:
