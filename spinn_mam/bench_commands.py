@@ -28,9 +28,9 @@ def board(
     threads: Annotated[int, typer.Option("--threads", help="Threads that run cores.", min=2)] = 2,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Virtual board: wall time for each core and time step, against one thread.
+    """Time the virtual board: threads against one thread.
 
-    Quiet cores of 64 IF_curr_exp neurons, run by sPyNNaker.
+    Wall time for each core and time step of quiet cores of 64 IF_curr_exp neurons, run by sPyNNaker.
     """
     from spinn_mam.bench.board import measure_board
 
