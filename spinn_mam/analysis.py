@@ -334,6 +334,37 @@ def analyse(recording: Recording, windows_ms: Sequence[float] | None = None, *, 
     return [tuple(result) for result in results]
 
 
+def compare_activity(recording: Recording, other: Recording) -> dict[str, dict[str, list[float]]]:
+    """Compare rates and correlations of each population in two runs of one network.
+
+    Parameters
+    ----------
+    recording, other : Recording
+
+    Returns
+    -------
+    dict
+        By population ``rate`` (spikes/s) and ``correlation`` (mean over pairs of neurons), each ``[of recording, of other]``; a value that
+        cannot be had, such as a correlation of silent neurons, is left out with its pair.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> run = Recording(("E",), (2,), 0.1, 0, 10000, np.array([0, 3000]), np.array([0, 0], dtype=np.int32))
+    >>> silent = Recording(("E",), (2,), 0.1, 0, 10000, np.array([], dtype=np.int64), np.array([], dtype=np.int32))
+    >>> compare_activity(run, silent)
+    {'E': {'rate': [1.0, 0.0]}}
+    """
+    found: dict[str, dict[str, list[float]]] = {}
+    for mine, theirs in zip(analyse(recording)[0], analyse(other)[0], strict=True):
+        entry = {"rate": [mine.mean_rate, theirs.mean_rate]}
+        pairs = [statistics.correlations(statistics.n_trains, active_only=True) for statistics in (mine, theirs)]
+        if all(len(values) for values in pairs):
+            entry["correlation"] = [float(values.mean()) for values in pairs]
+        found[mine.name] = entry
+    return found
+
+
 def _n_trains(local: IntArray, place: IntArray, size: int) -> int:
     """Return how many neurons of the permutation to keep, so that enough of them are active in the shortest window."""
     active = np.sort(place[np.unique(local)])

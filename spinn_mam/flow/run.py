@@ -207,6 +207,7 @@ def _metrics(result: RunResult, settings: RunSettings) -> dict[str, Any]:
         "target": provenance.get("target"),
         "timing": provenance.get("timing"),
         "losses": provenance.get("losses"),
+        "faults": provenance.get("faults"),
     }
     metrics: dict[str, Any] = {
         "format": "spinn_mam.metrics/1",

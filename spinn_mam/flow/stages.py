@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from spinn_mam.analysis import compare_activity
 from spinn_mam.backends.base import Backend, Network, RunConfig
 from spinn_mam.backends.spinnaker.backend import SpinnakerBackend
 from spinn_mam.backends.spinnaker.targets import board_version, make_target
@@ -184,6 +185,12 @@ def _simulation_stage(settings: RunSettings, network: Network, on_machine: bool)
         if spinnaker is not None:
             started = dataclasses.replace(spinnaker, folder=folder / "spynnaker", kept_log=folder.parent / "spynnaker.log")
         recording = started.start(network, config, deployment, report).result()
+        if spinnaker is not None and spinnaker.faults.any:
+            # what the faults do shows beside the same run without them, for equal synapses and sources
+            report("the same without injected faults", 0.0, 0.0)
+            sound = dataclasses.replace(spinnaker, folder=folder / "without-faults", faults=Faults())
+            without = sound.start(network, config, deployment, report).result()
+            recording.provenance["faults"] = compare_activity(recording, without)
         recording.save(folder / "recording.npz")
         return recording
 

@@ -26,7 +26,7 @@ from spinn_mam.report import statistics_figures
 from spinn_mam.report.content import Absent, Cell, Citation, KeyNumber, Mark, Override, Picture, ReportContent, Table, Verdict
 from spinn_mam.report.machine_picture import draw_populations, mapping_figure
 from spinn_mam.report.model_tables import format_value, value_rows
-from spinn_mam.report.tables import LATE, loss_lines, mapping_rows
+from spinn_mam.report.tables import LATE, fault_lines, loss_lines, mapping_rows
 
 FULL_SCALE = "full scale"
 
@@ -229,7 +229,12 @@ def _warnings(result: RunResult) -> tuple[str, ...]:
     }
     clipped = [f"{p[key]:,} {text}." for key, text in texts.items() if p.get(key)]
     losses = p.get("losses", {})
-    return (*clipped, *(f"{text}." for text in (*loss_lines(losses), *loss_lines(losses, LATE))), *_board_warnings(p.get("board", {})))
+    return (
+        *clipped,
+        *(f"{text}." for text in (*loss_lines(losses), *loss_lines(losses, LATE))),
+        *_board_warnings(p.get("board", {})),
+        *fault_lines(p.get("faults", {})),
+    )
 
 
 def _board_warnings(board: Mapping[str, Any]) -> list[str]:

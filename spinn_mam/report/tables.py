@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -119,6 +119,28 @@ def loss_lines(losses: Mapping[str, int], texts: Mapping[str, str] = LOSSES) -> 
     return [f"{losses[key]:,} {text}" for key, text in texts.items() if losses.get(key)]
 
 
+def fault_lines(faults: Mapping[str, Mapping[str, Sequence[float]]]) -> list[str]:
+    """Say how injected faults moved rates and correlations, one line a population.
+
+    Parameters
+    ----------
+    faults : mapping
+        By population pairs (with faults, without), see :func:`spinn_mam.analysis.compare_activity`.
+
+    Examples
+    --------
+    >>> fault_lines({"L4E": {"rate": [4.1, 4.4], "correlation": [0.0011, 0.0020]}})
+    ['L4E: 4.400 spikes/s without injected faults, 4.100 with; mean correlation 0.0020 without, 0.0011 with']
+    """
+    lines = []
+    for name, entry in faults.items():
+        line = f"{name}: {entry['rate'][1]:.3f} spikes/s without injected faults, {entry['rate'][0]:.3f} with"
+        if "correlation" in entry:
+            line += f"; mean correlation {entry['correlation'][1]:.4f} without, {entry['correlation'][0]:.4f} with"
+        lines.append(line)
+    return lines
+
+
 def summary_lines(metrics: Mapping[str, Any]) -> list[str]:
     """Say the run's main figures in a few lines."""
     run = metrics["run"]
@@ -130,6 +152,7 @@ def summary_lines(metrics: Mapping[str, Any]) -> list[str]:
         lines.append(f"run with losses: {'; '.join(lost)}" if lost else "no packet lost, no sum clipped")
         if late:
             lines.append(f"late: {'; '.join(late)}")
+    lines += fault_lines(run.get("faults", {}))
     if "rtf" in run:
         lines.append(
             f"real-time factor {run['rtf']:.2f} ({run['wall_time_s']:.1f} s), {run['peak_rss_bytes'] / 2**30:.2f} GiB, {run['n_spikes']:,} spikes"
