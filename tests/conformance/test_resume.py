@@ -20,7 +20,9 @@ PATIENCE_S = 120.0
 
 #: The program, except that one stage stands still when it reports a phase the second time it is told, and says that it does.
 STANDING_STILL = """
-import dataclasses, pathlib, sys, time
+import dataclasses, pathlib, signal, sys, time
+
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may ignore it, which children inherit
 from spinn_mam import cli
 from spinn_mam.flow import engine
 
