@@ -32,6 +32,9 @@ Reference
     Knuth, The Art of Computer Programming 2, section 3.4.1; von Neumann (1951) as given in Ripley (1987), "Stochastic
     Simulation", p. 230; Anscombe (1948), doi:10.1093/biomet/35.3-4.246 (the square root). Equal to the binary of sPyNNaker 1!7.4.1, whose
     public source describes it; where that source's versions differ, the binary decides.
+
+Length
+    The specification and its compiled form are read side by side.
 """
 
 from __future__ import annotations
@@ -250,6 +253,17 @@ class PoissonCore:
     def seed(self) -> tuple[int, int, int, int]:
         """The generator's state: the seed of what is still to come."""
         return self._stream.state
+
+    def sources_state(self) -> list[tuple[int, int]]:
+        """Return for each source its piece of the schedule and, if slow, the time to its next spike."""
+        return list(zip(self._index, self._isi, strict=True))
+
+    def restore(self, time: int, seed: Sequence[int], sources: Sequence[tuple[int, int]]) -> None:
+        """Go to the state that ``time``, ``seed`` and :meth:`sources_state` gave; the schedules stay."""
+        for i, (index, isi) in enumerate(sources):
+            self._load(i, index)
+            self._isi[i] = isi
+        self.time, self._stream = time, Stream(seed)
 
     def set_rates(self, sources: Sequence[Sequence[RatePiece]]) -> None:
         """Give all sources new schedules, as the host does between two runs without a reset: every slow source draws anew."""

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from spinn_mam.backends.emulator.backend import DELAY_OFFSET_STEPS
+from spinn_mam.backends.emulator.emulation import DELAY_OFFSET_STEPS
 from spinn_mam.fixed_point.parameters import lif_constants
 from spinn_mam.fixed_point.s1615 import ONE
 from spinn_mam.fixed_point.specification import Synapse, simulate

@@ -9,8 +9,9 @@ import pytest
 from numba import njit
 
 from spinn_mam.backends.base import Network
-from spinn_mam.backends.emulator.backend import initial_potentials, simulate
+from spinn_mam.backends.emulator.backend import simulate
 from spinn_mam.backends.emulator.drive import mix_index, poisson_thresholds
+from spinn_mam.backends.emulator.emulation import initial_potentials
 from spinn_mam.backends.emulator.layout import make_layout
 from spinn_mam.fixed_point.parameters import lif_constants
 from spinn_mam.fixed_point.ring_buffer import ring_buffer_shifts, weight_scales

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from spinn_mam.backends.base import Network
-from spinn_mam.backends.emulator.backend import DELAY_OFFSET_STEPS, simulate
+from spinn_mam.backends.emulator.backend import simulate
+from spinn_mam.backends.emulator.emulation import DELAY_OFFSET_STEPS
 from spinn_mam.models import load_model
 
 T_SIM = 20.0

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from spinn_mam.backends.base import Network, RunConfig
-from spinn_mam.backends.emulator.backend import EmulatorBackend, initial_potentials, simulate
+from spinn_mam.backends.emulator.backend import EmulatorBackend, simulate
 from spinn_mam.backends.emulator.build import build_synapses
 from spinn_mam.backends.emulator.drive import mix_index, poisson_count, poisson_thresholds, uniform32
+from spinn_mam.backends.emulator.emulation import initial_potentials
 from spinn_mam.backends.emulator.layout import make_layout
 from spinn_mam.fixed_point.ring_buffer import quantise_weights, ring_buffer_shifts, weight_scales
 from spinn_mam.models import load_model

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from spinn_mam.backends.base import Network, RunConfig
-from spinn_mam.backends.emulator.backend import initial_potentials as emulator_potentials
+from spinn_mam.backends.emulator.emulation import initial_potentials as emulator_potentials
 from spinn_mam.backends.emulator.layout import make_layout
 from spinn_mam.backends.spinnaker import process
 from spinn_mam.backends.spinnaker.backend import SpinnakerBackend, virtual_machine

@@ -9,32 +9,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numba
 import numpy as np
 import numpy.typing as npt
-from scipy import special
 
 from spinn_mam.backends.base import Capabilities, LocalRun, Network, Progress, RunConfig, RunHandle
-from spinn_mam.backends.emulator.build import build_synapses
-from spinn_mam.backends.emulator.drive import uniforms
-from spinn_mam.backends.emulator.layout import GLOBAL, HI, IS_SOURCE, LO, Layout, make_layout
-from spinn_mam.backends.emulator.loop import Loop
+from spinn_mam.backends.emulator.emulation import CHUNK_STEPS, DELAY_OFFSET_STEPS, Spikes, prepare
 from spinn_mam.backends.emulator.machine_sources import MachineSources
-from spinn_mam.backends.emulator.pace import Pace
 from spinn_mam.deployment import Deployment
 from spinn_mam.errors import UsageError, Violation
 from spinn_mam.expander.plan import TargetPlan
 from spinn_mam.fixed_point.ring_buffer import ring_buffer_shifts
-from spinn_mam.fixed_point.s1615 import ONE
 from spinn_mam.network.connectivity import delay_table
-from spinn_mam.network.spec import NetworkSpec
-from spinn_mam.network.streams import stream_key
 from spinn_mam.recording import ActivityCounts, Recording
 
-#: A step of the loop acts on V in the step an input is due in, NEST one step later: see ``build.py``.
-DELAY_OFFSET_STEPS = 1
-#: Biological time of one call of the time loop (ms); between calls a run can be interrupted.
-CHUNK_MS = 100.0
 #: Memory of a synapse with its share of the row tables, and of a neuron (bytes); measured at full-scale PD14.
 BYTES_PER_SYNAPSE, BYTES_PER_NEURON = 4.1, 1500
 
@@ -155,50 +142,30 @@ def simulate(
     if n_warm < 0 or n_kept <= 0 or threads < 1:
         raise UsageError(f"t_sim = {t_sim:g} ms, warm_up = {warm_up:g} ms and threads = {threads} must be positive, warm_up may be 0")
     report = progress or (lambda phase, done, total: None)
-    threads = min(threads, numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
-    numba.set_num_threads(threads)
     if shifts is None:
         shifts = ring_buffer_shifts(spec)
     report("build", 0, spec.n_synapses)
     build_started = time.perf_counter(), time.process_time()
-    layout = make_layout(spec, shifts, seed)
-    if sources is not None:
-        sources.set_weights(layout, shifts)
-    if plans is None:
-        store = build_synapses(network.connectivity, layout, shifts, delay_offset_steps)
-    else:
-        from spinn_mam.backends.emulator.expanded import expand_synapses
-
-        store = expand_synapses(spec, plans, layout)
+    emulation = prepare(network, shifts, seed, threads=threads, delay_offset_steps=delay_offset_steps, plans=plans, sources=sources)
     build_s, build_cpu_s = time.perf_counter() - build_started[0], time.process_time() - build_started[1]
     report("build", spec.n_synapses, spec.n_synapses)
+    emulation.compile()
 
-    chunk = max(1, round(CHUNK_MS / spec.dt))
-    loop = Loop(layout, store, initial_potentials(spec, layout, seed), min(chunk, n_warm + n_kept), threads, sources is not None)
-    loop.compile()
-    pace = Pace(threads)
-    kept: list[npt.NDArray[np.int32]] = []
+    kept: list[Spikes] = []
     times: dict[str, tuple[float, float]] = {}
     for phase, n_steps in (("warm-up", n_warm), ("simulate", n_kept)):
         started = time.perf_counter(), time.process_time()
-        loop.reset_counters()
-        done = 0
+        emulation.reset_counters()
         report(phase, 0, n_steps * spec.dt)
-        while done < n_steps:
-            n = min(chunk, n_steps - done)
-            if sources is not None:
-                sources.fill(loop.counts, loop.step, n)
-            loop.threads = pace.choose()
-            chunk_started = time.perf_counter()
-            spikes = loop.advance(n)
-            pace.note(loop.threads, (time.perf_counter() - chunk_started) / n)
+        for done in range(0, n_steps, CHUNK_STEPS):
+            n = min(CHUNK_STEPS, n_steps - done)
+            spikes = emulation.advance(n)
             if phase == "simulate":
                 kept.append(spikes)
-            done += n
-            report(phase, done * spec.dt, n_steps * spec.dt)
+            report(phase, (done + n) * spec.dt, n_steps * spec.dt)
         times[phase] = time.perf_counter() - started[0], time.process_time() - started[1]
-    spikes = np.concatenate(kept)
-    counters = loop.counters()
+    step, neuron = (np.concatenate(column) for column in zip(*kept, strict=True))
+    counters, layout, store = emulation.counters, emulation.layout, emulation.store
     seconds = n_kept * spec.dt / 1000.0
     provenance: dict[str, Any] = {
         "backend": EmulatorBackend.name,
@@ -208,7 +175,7 @@ def simulate(
         "connectivity": "shared" if plans is None else "expander",
         "connectivity_seed": network.connectivity.seed,
         **({"connectivity_digest": network.connectivity.digest()} if plans is None else {}),
-        "threads": threads,
+        "threads": emulation.threads,
         "parts": layout.n_parts,
         "build_s": build_s,
         "build_cpu_s": build_cpu_s,
@@ -226,34 +193,6 @@ def simulate(
         "n_saturated_weights": store.n_saturated,
         "n_delays_not_compensated": store.n_uncompensated,
     }
-    activity = ActivityCounts(len(spikes), counters.n_events, layout.n_state * n_kept, n_kept * spec.dt)
+    activity = ActivityCounts(len(step), counters.n_events, layout.n_state * n_kept, n_kept * spec.dt)
     sizes = tuple(int(n) for n in spec.sizes)
-    step, neuron = spikes[:, 0].astype(np.int64) + 1, np.ascontiguousarray(spikes[:, 1])
     return Recording(spec.names, sizes, spec.dt, n_warm + 1, n_warm + n_kept + 1, step, neuron, activity, provenance)
-
-
-def initial_potentials(spec: NetworkSpec, layout: Layout, seed: int) -> npt.NDArray[np.int32]:
-    """Draw the membrane potentials that all neurons start from.
-
-    Neuron i of a population takes number i of the population's stream, so the draw depends on nothing else.
-
-    Parameters
-    ----------
-    spec : NetworkSpec
-    layout : Layout
-    seed : int
-
-    Returns
-    -------
-    ndarray of int32, shape (n_state,)
-        mV, s16.15, in the layout's order.
-    """
-    v = np.zeros(layout.n_state, np.int32)
-    for s, p in zip(layout.segments, layout.population, strict=True):
-        if s[IS_SOURCE]:
-            continue
-        population = spec.populations[p]
-        first = int(s[GLOBAL] - spec.offsets[p])
-        uniform = uniforms(stream_key(seed, "V0", population.name), first, int(s[HI] - s[LO]))
-        v[s[LO] : s[HI]] = np.rint((population.V0_mean + population.V0_sd * special.ndtri(uniform)) * ONE).astype(np.int32)
-    return v

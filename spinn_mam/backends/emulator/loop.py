@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numba
 import numpy as np
@@ -11,6 +13,9 @@ import numpy.typing as npt
 from spinn_mam.backends.emulator import kernels
 from spinn_mam.backends.emulator.build import SynapseStore
 from spinn_mam.backends.emulator.layout import HI, IS_SOURCE, LO, T_REFRACT, Layout
+
+#: Arrays of the state that a continuation depends on, besides the history; the sums are zero between steps.
+_KEPT = ("v", "exc", "inh", "refract", "n_history", "counters")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +129,34 @@ class Loop:
     def reset_counters(self) -> None:
         """Count from zero again."""
         self._state.counters[:] = 0
+
+    def save_state(self) -> dict[str, npt.NDArray[Any]]:
+        """Copy all that later steps and counts depend on, between two calls of :meth:`advance`."""
+        state = self._state
+        used = np.arange(state.history.shape[-1]) < state.n_history[..., None]
+        return {
+            "step": np.array(self.step),
+            **{name: getattr(state, name).copy() for name in _KEPT},
+            "history": state.history[used],
+        }
+
+    def restore_state(self, saved: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Go to a state that :meth:`save_state` gave, of this loop or another one of the same network.
+
+        Raises
+        ------
+        ValueError
+            If it is of another network.
+        """
+        state = self._state
+        for name in _KEPT:
+            if saved[name].shape != getattr(state, name).shape:
+                raise ValueError(f"{name} has shape {saved[name].shape} in the saved state, {getattr(state, name).shape} in this network")
+        for name in _KEPT:
+            getattr(state, name)[:] = saved[name]
+        used = np.arange(state.history.shape[-1]) < state.n_history[..., None]
+        state.history[used] = saved["history"]
+        self.step = int(saved["step"])
 
     def _advance(self, n_steps: int) -> None:
         if self.threads == 1:

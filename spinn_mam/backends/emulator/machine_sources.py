@@ -15,7 +15,8 @@ Cost
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -75,6 +76,25 @@ class MachineSources:
                 self._last[lo:hi] = drawn[-1]
             else:
                 counts[rows, lo:hi] = drawn
+
+    def save_state(self) -> dict[str, npt.NDArray[Any]]:
+        """Copy what the spikes to come depend on."""
+        cores = [core for _, _, _, core in self._cores]
+        sources = [np.array(core.sources_state(), np.int64).reshape(-1, 2) for core in cores]
+        return {
+            "last": self._last.copy(),
+            "time": np.array([core.time for core in cores], np.int64),
+            "seed": np.array([core.seed for core in cores], np.uint64).reshape(-1, 4),
+            "source": np.concatenate([np.zeros((0, 2), np.int64), *sources]),
+        }
+
+    def restore_state(self, saved: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Go to a state that :meth:`save_state` gave, of the same sources."""
+        self._last[:] = saved["last"]
+        at = 0
+        for (lo, hi, _, core), time, seed in zip(self._cores, saved["time"], saved["seed"], strict=True):
+            core.restore(int(time), [int(word) for word in seed], saved["source"][at : at + hi - lo].tolist())
+            at += hi - lo
 
 
 def _piece(population: Population) -> tuple[RatePiece | None, str]:
