@@ -40,6 +40,8 @@ from spinn_mam.network.streams import child_key, stream_key
 #: Changes whenever the same seed would give other synapses.
 RECIPE = "spinn_mam.recipe/1"
 MAX_BLOCK = 8192
+#: Longest delay (steps): rows keep it in 16 bits.
+MAX_DELAY = 0xFFFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +54,13 @@ class DelayTable:
         Delay of entry 0 (steps).
     cumulative : ndarray of uint64, shape (n,)
         2^32 times the probability of at most ``first + k`` steps; the last is 2^32, above every draw.
-    guide : ndarray of uint8, shape (256,)
+    guide : ndarray of uint16, shape (256,)
         Where the search for a draw with these first 8 bits starts.
     """
 
     first: int
     cumulative: npt.NDArray[np.uint64]
-    guide: npt.NDArray[np.uint8]
+    guide: npt.NDArray[np.uint16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,25 +276,25 @@ def delay_table(delay: Distribution, dt: float) -> DelayTable:
     Raises
     ------
     UsageError
-        If it needs more than 255 different steps: the guide's entries are bytes.
+        If a delay does not fit the 16 bits that rows and tables have for it.
     """
     if delay.sd == 0.0:
-        steps = max(1, round(delay.mean / dt))
-        return DelayTable(steps, np.array([2**32], np.uint64), np.zeros(256, np.uint8))
-    spread = 6.4  # beyond this many standard deviations the probability is below 2^-32
-    first = max(1, round(max(delay.lower, delay.mean - spread * delay.sd) / dt))
-    last = max(first, round(min(delay.upper, delay.mean + spread * delay.sd) / dt))
-    if last - first + 1 > 255:
-        raise UsageError(
-            f"delays from {first} to {last} steps: more than the 255 different steps that the recipe's tables hold; use a longer time step"
-        )
+        first = last = max(1, round(delay.mean / dt))
+    else:
+        spread = 6.4  # beyond this many standard deviations the probability is below 2^-32
+        first = max(1, round(max(delay.lower, delay.mean - spread * delay.sd) / dt))
+        last = max(first, round(min(delay.upper, delay.mean + spread * delay.sd) / dt))
+    if last > MAX_DELAY:
+        raise UsageError(f"delays of up to {last} steps of {dt:g} ms: at most {MAX_DELAY} steps are possible; use a longer time step")
+    if delay.sd == 0.0:
+        return DelayTable(first, np.array([2**32], np.uint64), np.zeros(256, np.uint16))
     edges = np.clip((np.arange(first, last + 1) + 0.5) * dt, delay.lower, delay.upper)
     below, above = special.ndtr((np.array([delay.lower, delay.upper]) - delay.mean) / delay.sd)
     probability = (special.ndtr((edges - delay.mean) / delay.sd) - below) / (above - below)
     cumulative = np.round(probability * 2.0**32).astype(np.uint64)
     cumulative[-1] = 2**32
     starts = np.searchsorted(cumulative, np.arange(256, dtype=np.uint64) << np.uint64(24), side="right")
-    return DelayTable(first, cumulative, np.minimum(starts, len(cumulative) - 1).astype(np.uint8))
+    return DelayTable(first, cumulative, np.minimum(starts, len(cumulative) - 1).astype(np.uint16))
 
 
 @lru_cache(maxsize=64)

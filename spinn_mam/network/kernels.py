@@ -132,7 +132,7 @@ def tree_counts(total: int, n: int, lo: int, hi: int, key: Any, out: npt.NDArray
 
 @njit(inline="always")
 def delay_histogram(
-    row: Any, n: int, cumulative: npt.NDArray[np.uint64], guide: npt.NDArray[np.uint8], histogram: npt.NDArray[Any], offset: int, stride: int
+    row: Any, n: int, cumulative: npt.NDArray[np.uint64], guide: npt.NDArray[np.uint16], histogram: npt.NDArray[Any], offset: int, stride: int
 ) -> None:
     """Add the delays of one row's ``n`` synapses to a histogram: ``histogram[offset + stride * k]`` for table step k."""
     key = row ^ _DELAY_STREAM
@@ -195,7 +195,7 @@ def fill_rows(
     hi: int,
     first_delay: int,
     cumulative: npt.NDArray[np.uint64],
-    guide: npt.NDArray[np.uint8],
+    guide: npt.NDArray[np.uint16],
     quantiles: npt.NDArray[np.int32],
     cursor: npt.NDArray[np.int64],
     out_target: npt.NDArray[np.int32],

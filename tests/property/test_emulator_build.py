@@ -12,6 +12,7 @@ from spinn_mam.backends.emulator.build import build_synapses
 from spinn_mam.backends.emulator.drive import mix_index, poisson_count, poisson_thresholds, uniform32
 from spinn_mam.backends.emulator.emulation import initial_potentials
 from spinn_mam.backends.emulator.layout import make_layout
+from spinn_mam.backends.emulator.tasks import FIRST_ENTRY, FIRST_ROW, N_SLOTS, SLOT_LO
 from spinn_mam.fixed_point.ring_buffer import quantise_weights, ring_buffer_shifts, weight_scales
 from spinn_mam.models import load_model
 from spinn_mam.network.connectivity import Connectivity
@@ -43,11 +44,17 @@ def from_recipe(connectivity, layout, shifts, offset):
 
 
 def from_store(store):
-    n_parts, n_axons, _ = store.cumulative.shape
-    per_slot = np.diff(store.cumulative.astype(np.int64), axis=2)
-    part, axon, slot = np.meshgrid(np.arange(n_parts), np.arange(n_axons), np.arange(1, store.cumulative.shape[2]), indexing="ij")
-    repeat = per_slot.ravel()
-    table = np.stack([*(np.repeat(x.ravel(), repeat) for x in (part, axon, slot)), store.words >> 16, store.words & 0xFFFF]).astype(np.int64)
+    columns = []
+    for part, group in np.argwhere(store.pairs[:, :, N_SLOTS]):
+        pair = store.pairs[part, group]
+        first, size, n = store.groups[group], np.diff(store.groups)[group], pair[N_SLOTS]
+        headers = store.cumulative[pair[FIRST_ENTRY] :][: size * (n + 1)].astype(np.int64).reshape(size, n + 1)
+        assert not headers[:, 0].any()
+        repeat = np.diff(headers, axis=1).ravel()
+        axon, slot = np.meshgrid(first + np.arange(size), pair[SLOT_LO] + np.arange(n), indexing="ij")
+        words = np.concatenate([store.words[a:][:m] for a, m in zip(store.row_start[pair[FIRST_ROW] :][:size], headers[:, -1], strict=True)])
+        columns.append(np.stack([np.full(len(words), part), np.repeat(axon, repeat), np.repeat(slot, repeat), words >> 16, words & 0xFFFF]))
+    table = np.concatenate(columns, axis=1).astype(np.int64)
     return table[:, np.lexsort(table[::-1])]
 
 
@@ -59,7 +66,6 @@ def test_store_holds_exactly_the_recipes_synapses(spec, n_parts, offset):
     store = build_synapses(connectivity, layout, shifts, offset)
     expected = from_recipe(connectivity, layout, shifts, offset)
     assert np.array_equal(from_store(store), expected)
-    assert store.cumulative[:, :, 0].max() == 0
     assert (store.min_slots, store.max_slots) == (expected[2].min(), expected[2].max())
     moved = sum(
         np.count_nonzero(

@@ -54,7 +54,8 @@ def test_store_holds_the_plans_synapses(network, plans, n_parts):
     assert np.array_equal(store.row_start, expected.row_start)
     assert np.array_equal(store.cumulative, expected.cumulative)
     # within a slot the order is free
-    slot = np.repeat(np.arange(expected.cumulative.size), np.diff(expected.cumulative.astype(np.int64), axis=2, prepend=0).ravel())
+    headers = expected.cumulative.astype(np.int64).reshape(-1, expected.max_slots + 1)
+    slot = np.repeat(np.arange(headers.size), np.diff(headers, axis=1, prepend=0).ravel())
     assert np.array_equal(store.words[np.lexsort((store.words, slot))], expected.words[np.lexsort((expected.words, slot))])
 
 

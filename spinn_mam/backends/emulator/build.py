@@ -4,18 +4,14 @@ Problem
     3e8 synapses as 32-bit words, rows sorted by delay, in a few seconds, the same bytes for any number of threads.
 
 Method
-    An axon's row onto a part merges rows of the connectivity recipe, one for each projection and target block. The recipe
+    An axon's row onto a part merges rows of the connectivity recipe, one for each task (see :mod:`.tasks`). The recipe
     draws a row's delays first and then targets and weights in order of delay, so a count of delays over all of them says
-    where each word goes, and no sort is needed. Rows are counted in one parallel pass over (projection, block), filled in
-    another over axons; every word has its place by then, whoever writes it.
-
-    A delay of NetworkSpec counts from the spike's time stamp to the step in which NEST starts to integrate its input; in
-    the machine's loop an input with a delay of d slots acts d steps after the one in which the spike was sent, one step
-    sooner. So a slot number is the delay plus ``delay_offset_steps`` = 1. A sum below one slot cannot be emulated: it is
-    raised to one and counted.
+    where each word goes, and no sort is needed. Rows are counted in one parallel pass over tasks, filled in another over
+    axons; every word has its place by then, whoever writes it.
 
 Cost
-    Two hashes for each synapse; 4 bytes for each synapse and 2 (D + 1) for each axon, part and longest delay D.
+    Two hashes for each synapse; 4 bytes for each synapse, and for each axon and part that it reaches 8 bytes and 2 for each
+    slot that its delays can have.
 """
 
 from __future__ import annotations
@@ -27,17 +23,35 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit, prange
 
-from spinn_mam.backends.emulator.layout import GLOBAL, IS_SOURCE, LO, Layout
+from spinn_mam.backends.emulator.kernels import Stored
+from spinn_mam.backends.emulator.layout import Layout
+from spinn_mam.backends.emulator.tasks import (
+    CHUNKS,
+    FIRST_COUNT,
+    FIRST_ENTRY,
+    FIRST_ROW,
+    N_PAIR,
+    N_SLOTS,
+    N_TARGETS,
+    QUANTILES,
+    SLOT_LO,
+    SOURCE_SIZE,
+    TARGET,
+    TASK_HI,
+    TASK_LO,
+    Tasks,
+    count_slots,
+    exact_weight,
+    make_tasks,
+    row_key,
+)
 from spinn_mam.errors import UsageError
-from spinn_mam.fixed_point.ring_buffer import WEIGHT_MAX, weight_scales
-from spinn_mam.network.connectivity import Connectivity, delay_table, quantile_table
-from spinn_mam.network.kernels import Z_SHIFT, delay_histogram, subkey, synapse, tree_counts
+from spinn_mam.fixed_point.ring_buffer import WEIGHT_MAX
+from spinn_mam.network.connectivity import Connectivity
+from spinn_mam.network.kernels import synapse
 
-#: Columns of the task table: one task is one projection onto one block.
-SOURCE_SIZE, FIRST_COUNT, FIRST_AXON, PART, TARGET, N_TARGETS, FIRST_SLOT, TABLE_LENGTH, TOTAL, N_TASK = range(10)
-#: Columns of the counts of each chunk of axons.
-N_ZERO, N_SATURATED, N_MOVED, N_COUNTS = range(4)
-_CHUNKS = 256
+#: Columns of the tallies of each chunk of axons; from N_TALLIES on, synapses of each slot.
+N_ZERO, N_SATURATED, N_MOVED, N_TALLIES = range(4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +62,14 @@ class SynapseStore:
     ----------
     words : ndarray of uint32, shape (n_synapses,)
         Target within the part in the high half, weight (ring-buffer units) in the low half.
-    row_start : ndarray of int64, shape (n_parts, n_axons)
+    row_start : ndarray of int64, shape (n_rows,)
         First word of each row.
-    cumulative : ndarray of uint16 or uint32, shape (n_parts, n_axons, max_slots + 1)
-        Synapses of a row with a delay of at most d slots.
+    cumulative : ndarray of uint16 or uint32, shape (sum over rows of their pair's N_SLOTS + 1,)
+        Synapses of a row with a delay of less than SLOT_LO + k slots, k = 0 to N_SLOTS.
+    pairs : ndarray of int64, shape (n_parts, n_groups, N_PAIR)
+        Which rows there are: see :mod:`.tasks`; FIRST_ENTRY indexes ``cumulative``.
+    groups : ndarray of int64, shape (n_groups + 1,)
+        First axon of each group.
     min_slots, max_slots : int
         Shortest and longest delay that occurs (slots).
     n_zero, n_saturated : int
@@ -63,11 +81,22 @@ class SynapseStore:
     words: npt.NDArray[np.uint32]
     row_start: npt.NDArray[np.int64]
     cumulative: npt.NDArray[Any]
+    pairs: npt.NDArray[np.int64]
+    groups: npt.NDArray[np.int64]
     min_slots: int
     max_slots: int
     n_zero: int
     n_saturated: int
     n_uncompensated: int
+
+    def kernel(self) -> Stored:
+        """Give the time loop its arrays."""
+        return Stored(self.words, self.row_start, self.cumulative, self.pairs, self.groups, group_of_axons(self.groups))
+
+
+def group_of_axons(groups: npt.NDArray[np.int64]) -> npt.NDArray[np.uint16]:
+    """Group of each axon, shape (n_axons,)."""
+    return np.repeat(np.arange(len(groups) - 1, dtype=np.uint16), np.diff(groups))
 
 
 def build_synapses(connectivity: Connectivity, layout: Layout, shifts: npt.NDArray[np.int64], delay_offset_steps: int = 1) -> SynapseStore:
@@ -86,78 +115,63 @@ def build_synapses(connectivity: Connectivity, layout: Layout, shifts: npt.NDArr
     -------
     SynapseStore
     """
-    spec = connectivity.spec
-    scales = weight_scales(shifts)
-    blocks: dict[tuple[int, int], tuple[int, int]] = {}
-    for part in range(layout.n_parts):
-        for k in range(int(layout.segment_bounds[part]), int(layout.segment_bounds[part + 1])):
-            s = layout.segments[k]
-            if not s[IS_SOURCE]:
-                p = int(layout.population[k])
-                blocks[p, int(s[GLOBAL] - spec.offsets[p])] = part, int(s[LO] - layout.part_bounds[part])
-    tasks, keys, weights, tables, quantiles = [], [], [], [], []
-    n_counts = 0
-    for k, projection in enumerate(spec.projections):
-        if projection.n_synapses == 0:
-            continue
-        receptor = int(projection.receptor == "inhibitory")
-        recipe = connectivity.blocks[k]
-        delays = delay_table(projection.delay, spec.dt)
-        size = spec.populations[projection.source].size
-        for b in range(len(recipe.totals)):
-            part, target = blocks[projection.target, int(recipe.bounds[b])]
-            n_targets = int(recipe.bounds[b + 1] - recipe.bounds[b])
-            axon = int(layout.axon_base[projection.source, receptor])
-            first_slot, length = delays.first + delay_offset_steps, len(delays.cumulative)
-            tasks.append([size, n_counts, axon, part, target, n_targets, first_slot, length, int(recipe.totals[b])])
-            keys.append((recipe.count_keys[b], recipe.row_keys[b]))
-            scale = float(scales[projection.target, receptor])
-            weights.append((projection.weight.mean, projection.weight.sd, scale))
-            tables.append(delays)
-            quantiles.append(quantile_table(projection.weight))
-            n_counts += size
-    task = np.array(tasks, np.int64).reshape(len(tasks), N_TASK)
-    longest = max((t[FIRST_SLOT] + t[TABLE_LENGTH] - 1 for t in tasks), default=1)
-    # 64-bit entries, the last 2^32, so that no draw passes the end of a table.
-    cumulative = np.full((len(tasks), max((t[TABLE_LENGTH] for t in tasks), default=1)), 1 << 32, np.uint64)
-    guide = np.zeros((len(tasks), 256), np.uint8)
-    for i, table in enumerate(tables):
-        cumulative[i, : len(table.cumulative)] = table.cumulative
-        guide[i] = table.guide
-    kinds, kind = _unique(quantiles)
-    task_keys = np.array(keys, np.uint64).reshape(len(keys), 2)
-    counts = np.zeros(n_counts, np.int32)
-    _count_rows(task, task_keys, counts)
-    order, bounds = _by_axon(task, layout)
-    lengths = np.zeros((layout.n_parts, layout.n_axons), np.int64)
-    _row_lengths(task, counts, lengths)
-    if lengths.size and int(lengths.max()) > np.iinfo(np.uint32).max:
-        raise UsageError(f"a row of {int(lengths.max())} synapses onto one part is longer than the emulator can index: use more parts")
-    row_start = (np.cumsum(lengths.ravel()) - lengths.ravel()).reshape(lengths.shape)
-    small = lengths.size == 0 or int(lengths.max()) <= np.iinfo(np.uint16).max
-    slots = np.zeros((layout.n_parts, layout.n_axons, max(longest, 1) + 1), np.uint16 if small else np.uint32)
+    tasks = make_tasks(connectivity, layout, shifts, delay_offset_steps)
+    pairs = tasks.pairs
+    rows = np.diff(tasks.groups) * (pairs[:, :, TASK_HI] > pairs[:, :, TASK_LO])
+    entries = (rows * (pairs[:, :, N_SLOTS] + 1)).ravel()
+    pairs[:, :, FIRST_ENTRY] = (np.cumsum(entries) - entries).reshape(rows.shape)
+    lengths = np.zeros(int(rows.sum()), np.int64)
+    _row_lengths(tasks, lengths)
+    cumulative = np.zeros(int(entries.sum()), header_type(lengths))
+    row_start = np.cumsum(lengths) - lengths
     words = np.empty(int(lengths.sum()), np.uint32)
-    tallies = np.zeros((_CHUNKS, N_COUNTS), np.int64)
-    _fill(
-        task,
-        task_keys,
-        np.array(weights, np.float64).reshape(len(weights), 3),
-        cumulative,
-        guide,
-        kinds,
-        kind,
-        counts,
-        order,
-        bounds,
-        row_start,
-        slots,
-        words,
-        tallies,
-    )
-    n_zero, n_saturated, n_moved = (int(n) for n in tallies.sum(axis=0))
-    used = np.flatnonzero(np.diff(slots.astype(np.int64).sum(axis=(0, 1)) if slots.size else np.zeros(2)))
-    min_slots, max_slots = (int(used[0]) + 1, int(used[-1]) + 1) if len(used) else (1, 1)
-    return SynapseStore(words, row_start, slots, min_slots, max_slots, n_zero, n_saturated, n_moved)
+    tallies = np.zeros((CHUNKS, N_TALLIES + int((pairs[:, :, SLOT_LO] + pairs[:, :, N_SLOTS]).max(initial=0))), np.int64)
+    _fill(tasks, row_start, cumulative, words, tallies)
+    n_zero, n_saturated, n_moved, *by_slot = tallies.sum(axis=0).tolist()
+    return SynapseStore(words, row_start, cumulative, pairs, tasks.groups, *slot_range(by_slot), n_zero, n_saturated, n_moved)
+
+
+def header_type(lengths: npt.NDArray[np.int64]) -> Any:
+    """Type of counts that hold rows of these lengths.
+
+    Raises
+    ------
+    UsageError
+        If a row has more than 2^32 - 1 synapses.
+    """
+    longest = int(lengths.max(initial=0))
+    if longest > np.iinfo(np.uint32).max:
+        raise UsageError(f"a row of {longest} synapses onto one part is longer than the emulator can index: use more parts")
+    return np.uint16 if longest <= np.iinfo(np.uint16).max else np.uint32
+
+
+def slot_range(by_slot: list[int]) -> tuple[int, int]:
+    """Shortest and longest delay that occurs, from the number of synapses of each slot; 1, 1 if there are none."""
+    used = np.flatnonzero(by_slot)
+    return (int(used[0]), int(used[-1])) if len(used) else (1, 1)
+
+
+def store_from_counts(layout: Layout, counts: npt.NDArray[np.int64], words: npt.NDArray[np.uint32], n_zero: int = 0) -> SynapseStore:
+    """Make a store of words that are sorted by part, axon and slot, with a row for every axon and part.
+
+    Parameters
+    ----------
+    layout : Layout
+    counts : ndarray of int64, shape (n_parts, n_axons, n)
+        Synapses with a delay of 0 to n - 1 slots; none has 0.
+    words : ndarray of uint32
+    n_zero : int
+        Weights rounded to zero.
+    """
+    n_parts, n_axons, _ = counts.shape
+    min_slots, max_slots = slot_range(counts.sum(axis=(0, 1)).tolist())
+    lengths = counts.sum(axis=2).ravel()
+    cumulative = np.cumsum(counts[:, :, : max_slots + 1], axis=2).astype(header_type(lengths)).ravel()
+    pairs = np.zeros((n_parts, len(layout.groups) - 1, N_PAIR), np.int64)
+    rows = np.arange(n_parts)[:, None] * n_axons + layout.groups[:-1]
+    pairs[:, :, [SLOT_LO, N_SLOTS]] = 1, max_slots
+    pairs[:, :, FIRST_ROW], pairs[:, :, FIRST_ENTRY] = rows, rows * (max_slots + 1)
+    return SynapseStore(words, np.cumsum(lengths) - lengths, cumulative, pairs, layout.groups, min_slots, max_slots, n_zero, 0, 0)
 
 
 def store_from_synapses(
@@ -183,128 +197,84 @@ def store_from_synapses(
     order = np.lexsort((target, slots, axon, part))
     part, axon, slots = part[order], axon[order], slots[order]
     words = ((target[order] - layout.part_bounds[part]) << 16 | weight[order]).astype(np.uint32)
-    longest = int(slots.max()) if len(slots) else 1
-    histogram = np.zeros((layout.n_parts, layout.n_axons, longest + 1), np.int64)
-    np.add.at(histogram, (part, axon, slots), 1)
-    cumulative = np.cumsum(histogram, axis=2).astype(np.uint32)
-    lengths = cumulative[:, :, -1].astype(np.int64)
-    row_start = (np.cumsum(lengths.ravel()) - lengths.ravel()).reshape(lengths.shape)
-    return SynapseStore(words, row_start, cumulative, int(slots.min()) if len(slots) else 1, longest, 0, 0, 0)
-
-
-def _unique(tables: list[npt.NDArray[np.int32]]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
-    """Stack equal tables once."""
-    seen: dict[bytes, int] = {}
-    rows: list[npt.NDArray[np.int32]] = []
-    kind = np.zeros(len(tables), np.int64)
-    for i, table in enumerate(tables):
-        kind[i] = seen.setdefault(table.tobytes(), len(rows))
-        if kind[i] == len(rows):
-            rows.append(table)
-    return np.stack(rows) if rows else np.zeros((1, 1), np.int32), kind
-
-
-def _by_axon(task: npt.NDArray[np.int64], layout: Layout) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Tasks of each (first axon, part): order, and bounds of shape (n_axons, n_parts, 2) compressed by first axon."""
-    order = np.lexsort((np.arange(len(task)), task[:, PART], task[:, FIRST_AXON])).astype(np.int64)
-    bounds = np.zeros((layout.n_axons, layout.n_parts, 2), np.int64)
-    i = 0
-    while i < len(order):
-        t = task[order[i]]
-        j = i
-        while j < len(order) and task[order[j], PART] == t[PART] and task[order[j], FIRST_AXON] == t[FIRST_AXON]:
-            j += 1
-        bounds[t[FIRST_AXON] : t[FIRST_AXON] + t[SOURCE_SIZE], t[PART]] = i, j
-        i = j
-    return order, bounds
-
-
-@njit(cache=True, parallel=True)
-def _count_rows(task: Any, keys: Any, counts: Any) -> None:
-    """Draw the length of every row of every task."""
-    for i in prange(len(task)):
-        n, first = task[i, SOURCE_SIZE], task[i, FIRST_COUNT]
-        tree_counts(task[i, TOTAL], n, 0, n, keys[i, 0], counts[first : first + n])
+    counts = np.zeros((layout.n_parts, layout.n_axons, int(slots.max(initial=1)) + 1), np.int64)
+    np.add.at(counts, (part, axon, slots), 1)
+    return store_from_counts(layout, counts, words)
 
 
 @njit(cache=True)
-def _row_lengths(task: Any, counts: Any, lengths: Any) -> None:
+def _row_lengths(tasks: Tasks, lengths: Any) -> None:
     """Sum the rows of all tasks of an axon onto a part."""
-    for i in range(len(task)):
-        for s in range(task[i, SOURCE_SIZE]):
-            lengths[task[i, PART], task[i, FIRST_AXON] + s] += counts[task[i, FIRST_COUNT] + s]
+    for part in range(tasks.pairs.shape[0]):
+        for g in range(tasks.pairs.shape[1]):
+            pair = tasks.pairs[part, g]
+            for i in range(pair[TASK_LO], pair[TASK_HI]):
+                first = tasks.task[i, FIRST_COUNT]
+                for s in range(tasks.task[i, SOURCE_SIZE]):
+                    lengths[pair[FIRST_ROW] + s] += tasks.counts[first + s]
 
 
 @njit(cache=True, parallel=True)
-def _fill(
-    task: Any,
-    keys: Any,
-    weights: Any,
-    cumulative: Any,
-    guide: Any,
-    quantiles: Any,
-    kind: Any,
-    counts: Any,
-    order: Any,
-    bounds: Any,
-    row_start: Any,
-    slots: Any,
-    words: Any,
-    tallies: Any,
-) -> None:
-    """Draw all rows; axons are dealt to chunks in turn, so that chunks take about equally long."""
-    n_parts, n_axons, n_slots = slots.shape
+def _fill(tasks: Tasks, row_start: Any, cumulative: Any, words: Any, tallies: Any) -> None:
+    """Draw all rows."""
+    n_parts, n_groups, _ = tasks.pairs.shape
+    most = 0
+    for part in range(n_parts):
+        for g in range(n_groups):
+            most = max(most, tasks.pairs[part, g, TASK_HI] - tasks.pairs[part, g, TASK_LO])
     for chunk in prange(len(tallies)):
-        histogram = np.zeros((len(task), n_slots), np.int64)
-        cursor = np.empty(n_slots, np.int64)
-        for axon in range(chunk, n_axons, len(tallies)):
-            for part in range(n_parts):
-                lo, hi = bounds[axon, part, 0], bounds[axon, part, 1]
-                cursor[:] = 0
-                for b in range(lo, hi):
-                    i = order[b]
-                    source = axon - task[i, FIRST_AXON]
-                    h = histogram[b - lo]
-                    h[:] = 0
-                    row = subkey(keys[i, 1], source)
-                    n = counts[task[i, FIRST_COUNT] + source]
-                    first = task[i, FIRST_SLOT]
-                    if first >= 1:
-                        delay_histogram(row, n, cumulative[i], guide[i], h, first, 1)
-                    else:
-                        early = np.zeros(task[i, TABLE_LENGTH], np.int64)
-                        delay_histogram(row, n, cumulative[i], guide[i], early, 0, 1)
-                        for k in range(len(early)):
-                            h[max(1, first + k)] += early[k]
-                            if first + k < 1:
-                                tallies[chunk, N_MOVED] += early[k]
-                    for d in range(n_slots):
-                        cursor[d] += h[d]
-                at = row_start[part, axon]
-                total = 0
-                for d in range(n_slots):
-                    n = cursor[d]
-                    cursor[d] = at + total
-                    total += n
-                    slots[part, axon, d] = total
-                for b in range(lo, hi):
-                    i = order[b]
-                    row = subkey(keys[i, 1], axon - task[i, FIRST_AXON])
-                    mean, sd, scale = weights[i, 0], weights[i, 1], weights[i, 2]
-                    table = quantiles[kind[i]]
-                    position = 0
-                    for d in range(n_slots):
-                        place = cursor[d]
-                        for _ in range(histogram[b - lo, d]):
-                            target, z = synapse(row, position, task[i, N_TARGETS], table)
-                            position += 1
-                            exact = abs(mean + sd * (np.float64(z) * 2.0**-Z_SHIFT)) * scale
-                            w = np.int64(np.rint(exact))
-                            if w == 0 and exact != 0.0:
-                                tallies[chunk, N_ZERO] += 1
-                            if w > WEIGHT_MAX:
-                                w = np.int64(WEIGHT_MAX)
-                                tallies[chunk, N_SATURATED] += 1
-                            words[place] = np.uint32((np.int64(target + task[i, TARGET]) << 16) | w)
-                            place += 1
-                        cursor[d] = place
+        tally = tallies[chunk]
+        histogram = np.empty((most, tallies.shape[1]), np.int64)
+        cursor = np.empty(tallies.shape[1], np.int64)
+        for g in range(n_groups):
+            lo, hi = tasks.groups[g], tasks.groups[g + 1]
+            for source in range((chunk - lo) % len(tallies), hi - lo, len(tallies)):
+                for part in range(n_parts):
+                    _fill_row(tasks, part, g, source, row_start, cumulative, words, tally, histogram, cursor)
+
+
+@njit(cache=True)
+def _fill_row(
+    tasks: Tasks, part: int, g: int, source: int, row_start: Any, cumulative: Any, words: Any, tally: Any, histogram: Any, cursor: Any
+) -> None:
+    """Draw the row of one axon onto one part."""
+    pair = tasks.pairs[part, g]
+    lo, hi, n_slots = pair[TASK_LO], pair[TASK_HI], pair[N_SLOTS]
+    if hi == lo:
+        return
+    cursor[:n_slots] = 0
+    for i in range(lo, hi):
+        h = histogram[i - lo, :n_slots]
+        tally[N_MOVED] += count_slots(tasks, i, source, pair[SLOT_LO], h)
+        for k in range(n_slots):
+            cursor[k] += h[k]
+    at = row_start[pair[FIRST_ROW] + source]
+    entry = pair[FIRST_ENTRY] + source * (n_slots + 1)
+    total = 0
+    for k in range(n_slots):
+        n = cursor[k]
+        tally[N_TALLIES + pair[SLOT_LO] + k] += n
+        cursor[k] = at + total
+        total += n
+        cumulative[entry + k + 1] = total
+    for i in range(lo, hi):
+        row = row_key(tasks, i, source)
+        mean, sd, scale = tasks.weights[i, 0], tasks.weights[i, 1], tasks.weights[i, 2]
+        table = tasks.quantiles[tasks.task[i, QUANTILES]]
+        n_targets, first = tasks.task[i, N_TARGETS], tasks.task[i, TARGET]
+        position = 0
+        for k in range(n_slots):
+            place = cursor[k]
+            for _ in range(histogram[i - lo, k]):
+                target, z = synapse(row, position, n_targets, table)
+                position += 1
+                exact = exact_weight(mean, sd, scale, z)
+                w = np.int64(np.rint(exact))
+                if w == 0 and exact != 0.0:
+                    tally[N_ZERO] += 1
+                if w > WEIGHT_MAX:
+                    w = np.int64(WEIGHT_MAX)
+                    tally[N_SATURATED] += 1
+                words[place] = np.uint32((np.int64(target + first) << 16) | w)
+                place += 1
+            cursor[k] = place

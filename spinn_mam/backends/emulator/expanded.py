@@ -24,11 +24,10 @@ import numpy.typing as npt
 from numba import njit, prange
 
 from spinn_mam.backends.base import Network
-from spinn_mam.backends.emulator.build import SynapseStore
+from spinn_mam.backends.emulator.build import SynapseStore, store_from_counts
 from spinn_mam.backends.emulator.layout import GLOBAL, HI, IS_SOURCE, LO, Layout
 from spinn_mam.backends.spinnaker.job import synapse_seed
 from spinn_mam.deployment import Deployment
-from spinn_mam.errors import UsageError
 from spinn_mam.expander.plan import TargetPlan, plan_expansion
 from spinn_mam.network.spec import NetworkSpec
 
@@ -76,25 +75,14 @@ def expand_synapses(spec: NetworkSpec, plans: Sequence[TargetPlan], layout: Layo
         for k, (_, made) in zip(plan.projections, plan.expander.expand(), strict=True):
             _count(made.source, made.target, made.delay, _axon(spec, layout, k), _n_sources(spec, k), part[first : first + size], counts)
             n_zero += int(np.count_nonzero(made.weight == 0))
-    lengths = counts.sum(axis=2)
-    if lengths.size and int(lengths.max()) > np.iinfo(np.uint32).max:
-        raise UsageError(f"a row of {int(lengths.max())} synapses onto one part is longer than the emulator can index: use more parts")
-    row_start = (np.cumsum(lengths.ravel()) - lengths.ravel()).reshape(lengths.shape)
-    small = lengths.size == 0 or int(lengths.max()) <= np.iinfo(np.uint16).max
-    cumulative = np.cumsum(counts, axis=2).astype(np.uint16 if small else np.uint32)
-    used = np.flatnonzero(counts.sum(axis=(0, 1)))
-    # From here on ``counts`` is the place of the next word.
-    np.cumsum(counts.reshape(-1), out=counts.reshape(-1))
-    counts.reshape(-1)[1:] = counts.reshape(-1)[:-1]
-    counts.reshape(-1)[:1] = 0
-    words = np.empty(int(lengths.sum()), np.uint32)
+    places = (np.cumsum(counts) - counts.ravel()).reshape(counts.shape)
+    words = np.empty(int(counts.sum()), np.uint32)
     for plan in plans:
         first, size = int(spec.offsets[plan.population]), spec.populations[plan.population].size
         own = part[first : first + size], place[first : first + size]
         for k, (_, made) in zip(plan.projections, plan.expander.expand(), strict=True):
-            _fill(made.source, made.target, made.weight, made.delay, _axon(spec, layout, k), _n_sources(spec, k), *own, counts, words)
-    min_slots, max_slots = (int(used[0]), int(used[-1])) if len(used) else (1, 1)
-    return SynapseStore(words, row_start, np.ascontiguousarray(cumulative[:, :, : max_slots + 1]), min_slots, max_slots, n_zero, 0, 0)
+            _fill(made.source, made.target, made.weight, made.delay, _axon(spec, layout, k), _n_sources(spec, k), *own, places, words)
+    return store_from_counts(layout, counts, words, n_zero)
 
 
 def _places(spec: NetworkSpec, layout: Layout) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

@@ -32,9 +32,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit, prange
+from numba.extending import overload
 
 from spinn_mam.backends.emulator import layout as L
 from spinn_mam.backends.emulator.drive import mix_index
+from spinn_mam.backends.emulator.tasks import FIRST_ENTRY, FIRST_ROW, N_SLOTS, SLOT_LO
 from spinn_mam.network.kernels import draw
 
 #: Neurons updated together, so that each pass finds them in the first-level cache.
@@ -43,8 +45,6 @@ BLOCK = 1024
 BATCH = 64
 #: Words of a cache line.
 LINE = 16
-#: Largest number of spikes of one Poisson source in one step.
-MAX_SOURCE_SPIKES = 4
 #: Columns of the counters of each part.
 N_SPIKES, N_EVENTS, N_SATURATED, N_RECORDED, SINK, N_COUNTERS = range(6)
 
@@ -52,17 +52,25 @@ _LO, _HI, _GLOBAL, _LOCAL, _IS_SOURCE = L.LO, L.HI, L.GLOBAL, L.LOCAL, L.IS_SOUR
 _SLOT_MAX = 0xFFFF
 
 
+class Stored(NamedTuple):
+    """Arrays of the SynapseStore, under their names there, and the group of each axon."""
+
+    words: Any
+    row_start: Any
+    cumulative: Any
+    pairs: Any
+    groups: Any
+    group: Any
+
+
 class Network(NamedTuple):
-    """What does not change during a run: arrays of the Layout and the SynapseStore, under their names there."""
+    """What does not change during a run: arrays of the Layout, under their names there, and the range of delays."""
 
     part_bounds: Any
     segment_bounds: Any
     segments: Any
     keys: Any
     thresholds: Any
-    words: Any
-    row_start: Any
-    cumulative: Any
     min_slots: int
     max_slots: int
 
@@ -76,10 +84,12 @@ class State(NamedTuple):
         Potentials and currents (s16.15), refractory counters (steps).
     sums : ndarray of int32, shape (2, n_state)
         Ring-buffer sums; all zero between steps.
-    history : ndarray of int32, shape (depth, n_parts, 2, capacity)
-        Axons that spiked in each of the last ``depth`` steps, by emitting part and receptor.
-    n_history : ndarray of int32, shape (depth, n_parts, 2)
-        Their numbers.
+    history : ndarray of int32, shape (n_parts, 2, capacity)
+        Axons that spiked in the last ``depth`` steps, by emitting part and receptor. Those of a step are consecutive.
+    first_history, n_history : ndarray of int32, shape (depth, n_parts, 2)
+        Where those of each step begin, and their numbers.
+    most_spikes : int
+        Largest number of spikes of a part in a step.
     recorded : ndarray of int32, shape (n_parts, capacity, 2)
         Step and global index of each spike.
     counters : ndarray of int64, shape (n_parts, N_COUNTERS)
@@ -93,17 +103,29 @@ class State(NamedTuple):
     refract: Any
     sums: Any
     history: Any
+    first_history: Any
     n_history: Any
+    most_spikes: int
     recorded: Any
     counters: Any
     counts: Any
 
 
-@njit(cache=True, nogil=True)
-def _deliver(t: int, part: int, receptor: int, net: Network, state: State, starts: Any, ends: Any) -> None:
-    """Add all synapses of one receptor onto one part that are due in step t."""
+def deliver(t: Any, part: Any, receptor: Any, synapses: Any, net: Any, state: Any) -> Any:
+    """Add all synapses of one receptor onto one part that are due in step t; compiled by the type of ``synapses``."""
+    raise NotImplementedError
+
+
+@overload(deliver)
+def _deliver(t: Any, part: Any, receptor: Any, synapses: Any, net: Any, state: Any) -> Any:
+    return _deliver_stored if getattr(synapses, "instance_class", None) is Stored else None
+
+
+def _deliver_stored(t: Any, part: Any, receptor: Any, synapses: Any, net: Any, state: Any) -> Any:
     sums = state.sums[receptor, net.part_bounds[part] : net.part_bounds[part + 1]]
-    words, row_start, cumulative = net.words, net.row_start[part], net.cumulative[part]
+    words, row_start, cumulative, pairs = synapses.words, synapses.row_start, synapses.cumulative, synapses.pairs[part]
+    starts = np.empty(BATCH, np.int64)
+    ends = np.empty(BATCH, np.int64)
     depth, n_parts = state.n_history.shape[0], state.n_history.shape[1]
     m = 0
     events = 0
@@ -111,11 +133,18 @@ def _deliver(t: int, part: int, receptor: int, net: Network, state: State, start
     for d in range(net.min_slots, min(net.max_slots, t) + 1):
         slot = (t - d) % depth
         for q in range(n_parts):
-            for k in range(state.n_history[slot, q, receptor]):
-                axon = state.history[slot, q, receptor, k]
-                lo, hi = cumulative[axon, d - 1], cumulative[axon, d]
+            first = state.first_history[slot, q, receptor]
+            for k in range(first, first + state.n_history[slot, q, receptor]):
+                axon = state.history[q, receptor, k]
+                g = synapses.group[axon]
+                n_slots, at = pairs[g, N_SLOTS], d - pairs[g, SLOT_LO]
+                if at < 0 or at >= n_slots:
+                    continue
+                source = axon - synapses.groups[g]
+                entry = pairs[g, FIRST_ENTRY] + source * (n_slots + 1) + at
+                lo, hi = cumulative[entry], cumulative[entry + 1]
                 if hi > lo:
-                    base = row_start[axon]
+                    base = row_start[pairs[g, FIRST_ROW] + source]
                     starts[m] = base + np.int64(lo)
                     ends[m] = base + np.int64(hi)
                     m += 1
@@ -220,13 +249,25 @@ def _membrane(v: Any, refract: Any, total: Any, spiked: Any, r: int, exp_tc: int
 
 
 @njit(cache=True, nogil=True)
+def _begin_step(t: int, part: int, receptor: int, state: State) -> None:
+    """Find room for the spikes of a step behind those of the step before."""
+    depth = state.n_history.shape[0]
+    slot, before = t % depth, (t - 1) % depth
+    first = state.first_history[before, part, receptor] + state.n_history[before, part, receptor]
+    if first + state.most_spikes > state.history.shape[2]:
+        first = 0
+    state.first_history[slot, part, receptor] = first
+    state.n_history[slot, part, receptor] = 0
+
+
+@njit(cache=True, nogil=True)
 def _emit(t: int, part: int, s: Any, i: int, state: State) -> None:
     """Note a spike of neuron i of segment s."""
     slot = t % state.n_history.shape[0]
     for receptor in range(2):
         base = s[L.AXON_EXC + receptor]
         if base >= 0:
-            state.history[slot, part, receptor, state.n_history[slot, part, receptor]] = base + i
+            state.history[part, receptor, state.first_history[slot, part, receptor] + state.n_history[slot, part, receptor]] = base + i
             state.n_history[slot, part, receptor] += 1
     n = state.counters[part, N_RECORDED]
     state.recorded[part, n, 0] = t
@@ -242,7 +283,7 @@ def _fire_sources(t: int, part: int, s: Any, table: Any, key: Any, state: State)
     for i in range(s[_HI]):
         x = mix_index(key_low, key_high, np.uint32(s[_LOCAL] + i))
         n = 0
-        while n < MAX_SOURCE_SPIKES and n < len(table) and x >= table[n]:
+        while n < len(table) and x >= table[n]:
             n += 1
             _emit(t, part, s, i, state)
 
@@ -251,24 +292,22 @@ def _fire_sources(t: int, part: int, s: Any, table: Any, key: Any, state: State)
 def _fire_given(t: int, part: int, s: Any, counts: Any, state: State) -> None:
     """Let the sources of a segment emit given spikes."""
     for i in range(s[_HI]):
-        for _ in range(min(counts[i], MAX_SOURCE_SPIKES)):
+        for _ in range(counts[i]):
             _emit(t, part, s, i, state)
 
 
 @njit(cache=True, nogil=True)
-def _run_part(part: int, t_lo: int, t_hi: int, net: Network, state: State) -> None:
+def _run_part(part: int, t_lo: int, t_hi: int, net: Network, state: State, synapses: Any) -> None:
     """Run one part for steps [t_lo, t_hi)."""
     u = np.empty(BLOCK, np.uint32)
     total = np.empty(BLOCK, np.int32)
     spiked = np.empty(BLOCK, np.int32)
-    starts = np.empty(BATCH, np.int64)
-    ends = np.empty(BATCH, np.int64)
     v, exc, inh, refract, sums = state.v, state.exc, state.inh, state.refract, state.sums
     n_rows = state.counts.shape[0]
     for t in range(t_lo, t_hi):
         for receptor in range(2):
-            state.n_history[t % state.n_history.shape[0], part, receptor] = 0
-            _deliver(t, part, receptor, net, state, starts, ends)
+            _begin_step(t, part, receptor, state)
+            deliver(t, part, receptor, synapses, net, state)
         for k in range(net.segment_bounds[part], net.segment_bounds[part + 1]):
             s = net.segments[k]
             table = net.thresholds[k, : s[L.N_THRESHOLDS]]
@@ -312,18 +351,21 @@ def _run_part(part: int, t_lo: int, t_hi: int, net: Network, state: State) -> No
 
 
 @njit(cache=True, nogil=True)
-def advance_serial(t: int, n_steps: int, net: Network, state: State) -> None:
-    """Run all parts for ``n_steps`` from step t, one after the other within windows of the shortest delay."""
+def advance_serial(t: int, n_steps: int, net: Network, state: State, synapses: Any) -> None:
+    """Run all parts for ``n_steps`` from step t, one after the other within windows of the shortest delay.
+
+    Synapses are in any form that :func:`deliver` has.
+    """
     for w in range(t, t + n_steps, net.min_slots):
         for p in range(len(net.part_bounds) - 1):
-            _run_part(p, w, min(w + net.min_slots, t + n_steps), net, state)
+            _run_part(p, w, min(w + net.min_slots, t + n_steps), net, state, synapses)
 
 
 @njit(cache=True, parallel=True, nogil=True)
-def advance_parallel(t: int, n_steps: int, net: Network, state: State) -> None:
+def advance_parallel(t: int, n_steps: int, net: Network, state: State, synapses: Any) -> None:
     """Run all parts for ``n_steps`` from step t, in parallel within windows of the shortest delay."""
     n_parts = len(net.part_bounds) - 1
     for w in range(t, t + n_steps, net.min_slots):
         stop = min(w + net.min_slots, t + n_steps)
         for p in prange(n_parts):
-            _run_part(p, w, stop, net, state)
+            _run_part(p, w, stop, net, state, synapses)

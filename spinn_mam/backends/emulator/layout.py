@@ -102,6 +102,11 @@ class Layout:
         return len(self.part_bounds) - 1
 
     @property
+    def groups(self) -> npt.NDArray[np.int64]:
+        """First axon of each population and receptor that has axons, and the number of axons; shape (n_groups + 1,)."""
+        return np.append(np.sort(self.axon_base[self.axon_base >= 0]), self.n_axons)
+
+    @property
     def state_of(self) -> npt.NDArray[np.int64]:
         """State index of each neuron by global index, -1 for sources; shape (n_neurons,)."""
         out = np.full(int((self.segments[:, GLOBAL] + self.segments[:, HI] - self.segments[:, LO]).max()), -1, np.int64)

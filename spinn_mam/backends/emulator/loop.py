@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from spinn_mam.backends.emulator import kernels
 from spinn_mam.backends.emulator.build import SynapseStore
-from spinn_mam.backends.emulator.layout import HI, IS_SOURCE, LO, T_REFRACT, Layout
+from spinn_mam.backends.emulator.layout import GLOBAL, HI, IS_SOURCE, LO, N_THRESHOLDS, T_REFRACT, V_RESET, V_TH, Layout
+from spinn_mam.errors import RunFailedError
 
 #: Arrays of the state that a continuation depends on, besides the history; the sums are zero between steps.
 _KEPT = ("v", "exc", "inh", "refract", "n_history", "counters")
@@ -55,16 +56,15 @@ class Loop:
         self.step = 0
         n, n_parts = layout.n_state, layout.n_parts
         depth = store.max_slots + store.min_slots
-        each_step, each_chunk = (max(_most_spikes(layout, p, steps) for p in range(n_parts)) for steps in (1, chunk))
+        each_step, each_depth, each_chunk = (max(_most_spikes(layout, p, steps, given) for p in range(n_parts)) for steps in (1, depth, chunk))
+        self._sources = [(slice(s[GLOBAL], s[GLOBAL] + s[HI]), _most_source_spikes(s, given)) for s in layout.segments if s[IS_SOURCE]]
+        self._synapses = store.kernel()
         self._network = kernels.Network(
             layout.part_bounds,
             layout.segment_bounds,
             layout.segments,
             layout.keys,
             layout.thresholds,
-            store.words,
-            store.row_start,
-            store.cumulative,
             store.min_slots,
             store.max_slots,
         )
@@ -74,8 +74,11 @@ class Loop:
             inh=np.zeros(n, np.int32),
             refract=np.zeros(n, np.int32),
             sums=np.zeros((2, n), np.int32),
-            history=np.empty((depth, n_parts, 2, each_step), np.int32),
+            # spikes of a step are consecutive: some room at the end stays unused, and some must be left before the oldest
+            history=np.empty((n_parts, 2, each_depth + 2 * each_step), np.int32),
+            first_history=np.zeros((depth, n_parts, 2), np.int32),
             n_history=np.zeros((depth, n_parts, 2), np.int32),
+            most_spikes=each_step,
             recorded=np.empty((n_parts, each_chunk, 2), np.int32),
             counters=np.zeros((n_parts, kernels.N_COUNTERS), np.int64),
             counts=np.zeros((chunk if given else 0, len(layout.state_of)), np.uint16),
@@ -95,9 +98,9 @@ class Loop:
 
     def compile(self) -> None:
         """Load or compile the loop, for one thread and for several, so that no chunk is charged for it."""
-        kernels.advance_serial(self.step, 0, self._network, self._state)
+        kernels.advance_serial(self.step, 0, self._network, self._state, self._synapses)
         if self.threads > 1:
-            kernels.advance_parallel(self.step, 0, self._network, self._state)
+            kernels.advance_parallel(self.step, 0, self._network, self._state, self._synapses)
 
     def advance(self, n_steps: int) -> npt.NDArray[np.int32]:
         """Run some steps.
@@ -114,6 +117,9 @@ class Loop:
         """
         if not 0 <= n_steps <= self.chunk:
             raise ValueError(f"{n_steps} steps in a chunk of at most {self.chunk}")
+        for own, most in self._sources if len(self.counts) else ():
+            if (found := int(self.counts[:, own].max())) > most:
+                raise RunFailedError(f"a Poisson source sends {found} spikes in a step: the emulator has room for {most}")
         self._state.counters[:, kernels.N_RECORDED] = 0
         self._advance(n_steps)
         self.step += n_steps
@@ -160,17 +166,24 @@ class Loop:
 
     def _advance(self, n_steps: int) -> None:
         if self.threads == 1:
-            kernels.advance_serial(self.step, n_steps, self._network, self._state)
+            kernels.advance_serial(self.step, n_steps, self._network, self._state, self._synapses)
         else:
             numba.set_num_threads(min(self.threads, numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
-            kernels.advance_parallel(self.step, n_steps, self._network, self._state)
+            kernels.advance_parallel(self.step, n_steps, self._network, self._state, self._synapses)
 
 
-def _most_spikes(layout: Layout, part: int, n_steps: int) -> int:
-    """Bound the spikes a part can emit in a number of steps, by refractory periods."""
+def _most_source_spikes(segment: npt.NDArray[np.int64], given: bool) -> int:
+    """Bound the spikes of one source in a step: the largest number that can be drawn, or for given ones far beyond."""
+    return int(segment[N_THRESHOLDS]) + (16 if given else 0)
+
+
+def _most_spikes(layout: Layout, part: int, n_steps: int, given: bool) -> int:
+    """Bound the spikes a part can emit in a number of steps, by refractory periods; a reset at threshold spikes in each step."""
     total = 0
     for s in layout.segments[layout.segment_bounds[part] : layout.segment_bounds[part + 1]]:
         n = int(s[HI] - s[LO])
-        each = n_steps * kernels.MAX_SOURCE_SPIKES if s[IS_SOURCE] else -(-n_steps // (int(s[T_REFRACT]) + 1))
-        total += n * each
+        if s[IS_SOURCE]:
+            total += n * n_steps * _most_source_spikes(s, given)
+        else:
+            total += n * (n_steps if s[V_RESET] >= s[V_TH] else -(-n_steps // (int(s[T_REFRACT]) + 1)))
     return total
