@@ -189,7 +189,7 @@ def test_delays_that_no_table_holds_are_known_before_the_run() -> None:
     from spinn_mam.backends.base import Network, RunConfig
     from spinn_mam.backends.emulator.backend import EmulatorBackend
 
-    spec = load_model("pd14", ["synapses.delay_exc=5 s"]).network(0.01, 0.05)
+    spec = load_model("pd14", ["synapses.delay_exc=1 s", "simulation.dt=0.01 ms"]).network(0.01, 0.05)
     found = EmulatorBackend().check(Network.from_seed(spec, 1), RunConfig(100.0, 0.0, 1, 1, "shared"), None)
     assert {v.rule for v in found} == {"delay"}
     assert "at most 65535 steps" in found[0].message

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -139,11 +139,10 @@ class Loop:
     def save_state(self) -> dict[str, npt.NDArray[Any]]:
         """Copy all that later steps and counts depend on, between two calls of :meth:`advance`."""
         state = self._state
-        used = np.arange(state.history.shape[-1]) < state.n_history[..., None]
         return {
             "step": np.array(self.step),
             **{name: getattr(state, name).copy() for name in _KEPT},
-            "history": state.history[used],
+            "history": np.concatenate([state.history[p, r, first : first + n] for _, p, r, first, n in self._history()]),
         }
 
     def restore_state(self, saved: Mapping[str, npt.NDArray[Any]]) -> None:
@@ -160,9 +159,22 @@ class Loop:
                 raise ValueError(f"{name} has shape {saved[name].shape} in the saved state, {getattr(state, name).shape} in this network")
         for name in _KEPT:
             getattr(state, name)[:] = saved[name]
-        used = np.arange(state.history.shape[-1]) < state.n_history[..., None]
-        state.history[used] = saved["history"]
         self.step = int(saved["step"])
+        ends = np.zeros(state.n_history.shape[1:], np.int64)
+        at = 0
+        for slot, p, r, _, n in self._history():
+            state.first_history[slot, p, r] = ends[p, r]
+            state.history[p, r, ends[p, r] : ends[p, r] + n] = saved["history"][at : at + n]
+            ends[p, r] += n
+            at += n
+
+    def _history(self) -> Iterator[tuple[int, int, int, int, int]]:
+        """Slot, part, receptor, first entry and number of entries of the last steps' spikes, in the order of time."""
+        first, n = self._state.first_history, self._state.n_history
+        depth, n_parts, _ = n.shape
+        for step in range(self.step - depth, self.step):
+            slot = step % depth
+            yield from ((slot, p, r, int(first[slot, p, r]), int(n[slot, p, r])) for p in range(n_parts) for r in range(2))
 
     def _advance(self, n_steps: int) -> None:
         if self.threads == 1:
