@@ -45,8 +45,11 @@ NScaling = Annotated[float, typer.Option("--n-scaling", help="Scale of the popul
 KScaling = Annotated[float, typer.Option("--k-scaling", help="Scale of the in-degrees, above 0, at most 1.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of synapses, sources and initial potentials.")]
 BoardConfig = Annotated[str, typer.Option("--board-config", help="Machine: a name that 'spinn-mam machines' lists, or a .toml file.")]
-Layout = Annotated[str, typer.Option("--layout", help="How neurons and synapses share cores: combined or split (not for all backends).")]
-NeuronsPerCore = Annotated[int, typer.Option("--neurons-per-core", help="Most neurons a core; 0 leaves it to the budgets.")]
+Layout = Annotated[str, typer.Option("--layout", help="How neurons and synapses share cores: combined or split.")]
+NeuronsPerCore = Annotated[
+    int | None, typer.Option("--neurons-per-core", help="Most neurons a core; 0 leaves it to the budgets; default 80, or 64 in the split layout.")
+]
+SynapseCores = Annotated[int, typer.Option("--synapse-cores", help="Synapse cores a neuron core, in the split layout; 0 leaves it to the budgets.")]
 TimeScale = Annotated[float, typer.Option("--time-scale-factor", help="Wall-clock time over biological time on the machine.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Protocol = Annotated[str, typer.Option("--protocol", help="Accuracy protocol: senk26 or va18.")]
@@ -117,7 +120,8 @@ def run(
     ] = None,
     board_config: BoardConfig = "spin5-6",
     layout: Layout = "combined",
-    neurons_per_core: NeuronsPerCore = 80,
+    neurons_per_core: NeuronsPerCore = None,
+    synapse_cores: SynapseCores = 0,
     time_scale_factor: TimeScale = 20.0,
     protocol: Protocol = "senk26",
     reference: Annotated[str | None, typer.Option(help="Reference statistics (.json); default: those that ship, if there are any.")] = None,
@@ -131,7 +135,7 @@ def run(
     The stages are network, mapping, simulation, comparison with NEST and energy.
     """
     from spinn_mam.flow.run import run_model
-    from spinn_mam.flow.settings import RunSettings
+    from spinn_mam.flow.settings import NEURONS_PER_CORE, RunSettings
 
     run_model(
         RunSettings(
@@ -147,7 +151,8 @@ def run(
             threads=threads or min(2, os.cpu_count() or 1),
             board_config=board_config,
             layout=layout,
-            neurons_per_core=neurons_per_core or None,
+            neurons_per_core=NEURONS_PER_CORE.get(layout) if neurons_per_core is None else neurons_per_core or None,
+            synapse_cores=synapse_cores or None,
             time_scale_factor=time_scale_factor,
             connectivity=connectivity,
             protocol=protocol,
@@ -173,7 +178,8 @@ def plan(
     model: Model,
     board_config: BoardConfig = "spin5-6",
     layout: Layout = "combined",
-    neurons_per_core: NeuronsPerCore = 80,
+    neurons_per_core: NeuronsPerCore = None,
+    synapse_cores: SynapseCores = 0,
     time_scale_factor: TimeScale = 20.0,
     seed: Seed = 1,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for the mapping, its picture and PACMAN's JSON; default runs/MODEL-plan.")] = None,
@@ -185,7 +191,7 @@ def plan(
 ) -> None:
     """Map a model onto a machine and say what it takes."""
     from spinn_mam.flow.run import plan_model
-    from spinn_mam.flow.settings import RunSettings
+    from spinn_mam.flow.settings import NEURONS_PER_CORE, RunSettings
 
     plan_model(
         RunSettings(
@@ -197,7 +203,8 @@ def plan(
             seed=seed,
             board_config=board_config,
             layout=layout,
-            neurons_per_core=neurons_per_core or None,
+            neurons_per_core=NEURONS_PER_CORE.get(layout) if neurons_per_core is None else neurons_per_core or None,
+            synapse_cores=synapse_cores or None,
             time_scale_factor=time_scale_factor,
         ),
         out or Path("runs") / f"{Path(model).stem}-plan",

@@ -21,7 +21,7 @@ from spinn_mam.errors import DocumentError
 from spinn_mam.machine.description import MachineDescription
 from spinn_mam.partitioning.structures import Connections, Keys, Partition, Placement, RoutingTables, RoutingTrees, Slices, Vertices
 
-FORMAT = "spinn_mam.deployment/1"
+FORMAT = "spinn_mam.deployment/2"
 _HEADER, _ARRAYS = "deployment.json", "deployment.npz"
 _PARTS: dict[str, type[Any]] = {
     "machine": MachineDescription,
@@ -34,7 +34,16 @@ _PARTS: dict[str, type[Any]] = {
     "tables": RoutingTables,
 }
 _PARTITION_PARTS = ("vertices", "slices", "connections")
-_OWN_ARRAYS = ("neurons_per_core", "delay_slots", "delay_stages", "stage_slots", "cycles_per_step", "ring_buffer_shifts")
+_OWN_ARRAYS = (
+    "neurons_per_core",
+    "delay_slots",
+    "delay_stages",
+    "stage_slots",
+    "synapse_cores",
+    "synapse_core",
+    "cycles_per_step",
+    "ring_buffer_shifts",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +55,12 @@ class Deployment:
     network_digest : str
         Of the NetworkSpec it was made for.
     layout : str
-        ``"combined"``: neurons and their synapses on one core.
+        ``"combined"``: neurons and their synapses on one core; ``"split"``: synapses on cores of their own.
     time_scale_factor : float
         Wall-clock time over biological time.
     machine : MachineDescription
     partition : Partition
-        Vertices, slices, connections, neurons a core, delay slots and stages.
+        Vertices, slices, connections, neurons a core, delay slots and stages, synapse cores.
     placement : Placement
     keys : Keys
     trees : RoutingTrees
@@ -90,6 +99,16 @@ class Deployment:
     def delay_slots(self) -> npt.NDArray[np.int64]:
         """Ring-buffer slots of each population's cores, shape (n_populations,)."""
         return self.partition.delay_slots
+
+    @property
+    def synapse_cores(self) -> npt.NDArray[np.int64]:
+        """Synapse cores of each neuron slice of each population, shape (n_populations,); 0 of combined cores."""
+        return self.partition.synapse_cores
+
+    @property
+    def synapse_core(self) -> npt.NDArray[np.int16]:
+        """Core of every neuron slice of a target that takes the spikes of a source slice, shape (n_populations, n_slices); -1 where there are none."""
+        return self.partition.synapse_core
 
     def digest(self) -> str:
         """Return a hexadecimal digest of all but the metrics (which hold wall-clock times)."""

@@ -15,11 +15,15 @@ from spinn_mam.network.spec import NetworkSpec
 #: Backends of this version, the default first.
 BACKENDS = ("emulator", "nest", "spinnaker")
 LAYOUTS = ("combined", "split")
+#: Neurons a core where nobody says: as in van Albada et al. (2018), doi:10.3389/fnins.2018.00291, and sPyNNaker's own number of split cores.
+NEURONS_PER_CORE = {"combined": 80, "split": 64}
 #: Degrees of connectivity that each backend can run, the default first.
 DEGREES = {"emulator": ("shared", "expander"), "nest": ("shared", "law"), "spinnaker": ("shared", "law", "expander")}
 DRIVES = ("poisson", "dc")
 #: Above this many synapses NEST and sPyNNaker draw their own from the same law.
 LAW_ABOVE = 10_000_000
+#: Cores of a chip beside the system's, a monitor, a neuron core and its Poisson core.
+MAX_SYNAPSE_CORES = 14
 #: Time steps are counted in 32 bits.
 MAX_STEPS = 2**31 - 1
 
@@ -45,9 +49,11 @@ class RunSettings:
     board_config : str
         Name or path.
     layout : str
-        How sPyNNaker lays neurons and synapses out on cores.
+        How neurons and synapses are laid out on cores.
     neurons_per_core : int or None
         None leaves it to the budgets.
+    synapse_cores : int or None
+        Of each neuron slice in the split layout; None leaves it to the budgets.
     time_scale_factor : float
         Wall-clock time over biological time on the machine.
     connectivity : str or None
@@ -79,6 +85,7 @@ class RunSettings:
     board_config: str = "spin5-6"
     layout: str = "combined"
     neurons_per_core: int | None = 80
+    synapse_cores: int | None = None
     time_scale_factor: float = 20.0
     connectivity: str | None = None
     protocol: str = "senk26"
@@ -133,11 +140,12 @@ class RunSettings:
         if self.backend != "spinnaker":
             if self.target != "virtual":
                 raise UsageError(f"--target {self.target}: only --backend spinnaker has targets")
-            if self.layout != "combined" and (self.backend, self.connectivity) != ("emulator", "expander"):
-                raise UsageError(
-                    f"--layout {self.layout}: the mapping and the {self.backend} have combined cores; use --backend spinnaker, "
-                    "or the emulator with --connectivity expander"
-                )
+            if self.backend == "nest" and self.layout != "combined":
+                raise UsageError(f"--layout {self.layout}: NEST has no cores; use --backend emulator or spinnaker")
+        if self.synapse_cores is not None:
+            if self.layout != "split":
+                raise UsageError("--synapse-cores: combined cores have none; use it with --layout split")
+            in_range("--synapse-cores", self.synapse_cores, 1, MAX_SYNAPSE_CORES, f"1 to {MAX_SYNAPSE_CORES}, or 0 to leave it to the budgets")
         if (self.drop or self.late or self.shuffle) and (self.backend, self.target) != ("spinnaker", "virtual"):
             raise UsageError("--drop, --late and --shuffle are for the virtual board: use --backend spinnaker --target virtual")
 

@@ -135,6 +135,8 @@ def _mapping_stage(settings: RunSettings, spec: NetworkSpec) -> Stage:
             machine,
             neurons_per_core=settings.neurons_per_core,
             time_scale_factor=settings.time_scale_factor,
+            layout=settings.layout,
+            synapse_cores=settings.synapse_cores,
             ring_buffer_shifts=ring_buffer_shifts(spec),
             rng=np.random.default_rng(settings.seed),
             progress=lambda stage: report(stage, 0.0, 0.0),
@@ -156,7 +158,7 @@ def _mapping_stage(settings: RunSettings, spec: NetworkSpec) -> Stage:
         m = compute(lambda phase, done, total: None).metrics
         return f"fits: {m['cores']:,} cores on {m['chips']} chips of {machine.name}"
 
-    parameters = settings.parameters("neurons_per_core", "time_scale_factor", "seed") | {"machine": machine.digest()}
+    parameters = settings.parameters("neurons_per_core", "time_scale_factor", "layout", "synapse_cores", "seed") | {"machine": machine.digest()}
     return Stage("mapping", ("network",), parameters, make, Deployment.load, check=check_fit)
 
 
@@ -197,8 +199,6 @@ def _simulation_stage(settings: RunSettings, network: Network, on_machine: bool)
     parameters = settings.parameters("backend", "t_sim", "warm_up", "seed") | {"connectivity": degree}
     if spinnaker is not None:
         parameters |= settings.parameters("target", "drop", "late", "shuffle")
-    if spinnaker is not None or degree == "expander":
-        parameters |= settings.parameters("layout")
     if not backend.capabilities.bit_exact:
         parameters |= settings.parameters("threads")  # NEST's random streams depend on them
     needs = ("network", "mapping") if on_machine else ("network",)

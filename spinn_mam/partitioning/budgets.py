@@ -10,7 +10,7 @@ the longest row to be expected; that is far more than 4 bytes a synapse where ro
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import bdtrik, ndtr, ndtri
@@ -68,23 +68,32 @@ MAX_NEURONS_PER_CORE = 256
 
 @dataclass(frozen=True, slots=True)
 class CoreBudget:
-    """What one full core of a population needs.
+    """What the cores of one full slice of a population need.
 
     Attributes
     ----------
     neurons : int
-        Neurons a core.
+        Neurons a slice.
     delay_slots : int
         Ring-buffer slots, which is the longest delay (steps) without a delay extension.
     delay_stages : int
         Stages the delay extensions of its sources need for it; 0 if none.
     sdram_bytes, dtcm_bytes : int
+        Of the core that has the neurons.
     matrix_bytes : int
-        Part of ``sdram_bytes``: the synaptic matrix.
+        The synaptic matrix.
     longest_row : int
         Synapses in the longest row reserved.
     cycles : float
-        Estimated cycles a time step.
+        Estimated cycles a time step, of the busiest core.
+    cores : int
+        Cores of the slice and its Poisson drive, all on one chip.
+    synapse_sdram_bytes : tuple of int
+        Of each synapse core; none with combined cores.
+    synapse_dtcm_bytes : int
+        Of each synapse core.
+    hand_over_bytes : int
+        What each synapse core and Poisson core writes for the neuron core in a time step.
     """
 
     neurons: int
@@ -95,6 +104,15 @@ class CoreBudget:
     matrix_bytes: int
     longest_row: int
     cycles: float
+    cores: int
+    synapse_sdram_bytes: tuple[int, ...] = ()
+    synapse_dtcm_bytes: int = 0
+    hand_over_bytes: int = 0
+
+    @property
+    def synapse_cores(self) -> int:
+        """Number of synapse cores; 0 of a combined core."""
+        return len(self.synapse_sdram_bytes)
 
 
 def delay_slots(neurons: int) -> int:
@@ -144,8 +162,104 @@ def _split_row(delay: Distribution, row: int, n_pairs: int, reach: float, stages
     return int(counts[0]), int(counts[1])
 
 
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """What one slice of a population gets from its projections.
+
+    Attributes
+    ----------
+    delay_slots, used_slots : int
+        Ring-buffer slots there are and that delays reach.
+    delay_stages : int
+        Stages the delay extensions of its sources need for it; 0 if none.
+    matrix_bytes : int
+        Of the synaptic matrix.
+    blocks : int
+        Matrices in it, each with an entry of the population table.
+    filter_words : int
+        Of bit fields that say which source neurons have synapses here.
+    longest_row : int
+        Synapses in the longest row reserved.
+    source : ndarray, shape (n_incoming,)
+        Population that each incoming projection is from.
+    rows : ndarray, shape (n_incoming,)
+        Synapses of its longest row, early and late delays together.
+    spikes, events : ndarray, shape (n_incoming,)
+        Spikes and synaptic events a second that each brings.
+    """
+
+    delay_slots: int
+    used_slots: int
+    delay_stages: int
+    matrix_bytes: int
+    blocks: int
+    filter_words: int
+    longest_row: int
+    source: IntArray
+    rows: IntArray
+    spikes: FloatArray
+    events: FloatArray
+
+    @property
+    def pop_table_bytes(self) -> int:
+        """Size of the population table."""
+        return POP_TABLE_BASE_BYTES + self.blocks * (POP_TABLE_ENTRY_BYTES + POP_TABLE_ADDRESS_BYTES)
+
+
+def incoming_synapses(spec: NetworkSpec, population: int, neurons: int, source_neurons_per_core: IntArray) -> Incoming:
+    """Estimate the synapses of a slice of ``neurons`` neurons of a population, without its Poisson drive.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+    population : int
+    neurons : int
+        At most the population's size.
+    source_neurons_per_core : ndarray, shape (n_populations,)
+        Of all populations: rows are reserved for full source cores.
+    """
+    target = spec.populations[population]
+    incoming = [p for p in spec.projections if p.target == population and p.n_synapses > 0]
+    slots = delay_slots(neurons)
+    stages, used_slots = 0, 2
+    matrix, longest, blocks, filter_words = 2 * WORD_BYTES, 1, 0, 2
+    sizes = spec.sizes[[p.source for p in incoming]]
+    n_synapses = np.array([p.n_synapses for p in incoming], dtype=np.int64)
+    rates = np.array([_rate(spec, p.source) for p in incoming])
+    on_core = most_selected(n_synapses, n_synapses.astype(float), np.full(len(incoming), neurons / target.size))
+    rows = most_selected(n_synapses, on_core, 1.0 / sizes)
+    for i, projection in enumerate(incoming):
+        steps = int(np.ceil(longest_delay(projection.delay, projection.n_synapses) / spec.dt - 1e-9))
+        used_slots = max(used_slots, min(steps, slots))
+        own_stages = max(-(-steps // slots) - 1, 0)
+        stages = max(stages, own_stages)
+        per_core = int(min(source_neurons_per_core[projection.source], sizes[i]))
+        padded = -(-int(sizes[i]) // per_core) * per_core
+        early, late = _split_row(projection.delay, int(rows[i]), int(sizes[i]) * target.size, slots * spec.dt, own_stages)
+        longest = max(longest, early, late)
+        # Synapses with late delays have rows of their own, one for each stage of the delay extension.
+        for row, copies in ((early, 1), (late, own_stages)):
+            if row:
+                matrix += padded * WORD_BYTES * (ROW_HEADER_WORDS + row) * copies + ADDRESS_BYTES
+                blocks += 1
+        filter_words += 8 + -(-int(sizes[i]) // 32) * (1 + own_stages)
+    return Incoming(
+        delay_slots=slots,
+        used_slots=used_slots,
+        delay_stages=stages,
+        matrix_bytes=matrix,
+        blocks=blocks,
+        filter_words=filter_words,
+        longest_row=longest,
+        source=np.array([p.source for p in incoming], dtype=np.int64),
+        rows=rows.astype(np.int64),
+        spikes=(sizes * rates).astype(np.float64),
+        events=n_synapses * rates * (neurons / target.size),
+    )
+
+
 def combined_core(spec: NetworkSpec, population: int, neurons: int, source_neurons_per_core: IntArray) -> CoreBudget:
-    """Estimate one core with ``neurons`` neurons of a population.
+    """Estimate one core with ``neurons`` neurons of a population, their synapses and their Poisson drive.
 
     Parameters
     ----------
@@ -162,65 +276,54 @@ def combined_core(spec: NetworkSpec, population: int, neurons: int, source_neuro
     """
     target = spec.populations[population]
     neurons = min(neurons, target.size)
-    incoming = [p for p in spec.projections if p.target == population and p.n_synapses > 0]
-    slots = delay_slots(neurons)
-    stages = 0
-    used_slots = 2
-    matrix, longest, events, spikes = 2 * WORD_BYTES, 1, 0.0, 0.0
-    pop_entries, addresses, filter_words = 0, 0, 2
-    if incoming:
-        sizes = spec.sizes[[p.source for p in incoming]]
-        n_synapses = np.array([p.n_synapses for p in incoming], dtype=np.int64)
-        on_core = most_selected(n_synapses, n_synapses.astype(float), np.full(len(incoming), neurons / target.size))
-        rows = most_selected(n_synapses, on_core, 1.0 / sizes)
-        rates = np.array([_rate(spec, p.source) for p in incoming])
-        for i, projection in enumerate(incoming):
-            steps = int(np.ceil(longest_delay(projection.delay, projection.n_synapses) / spec.dt - 1e-9))
-            used_slots = max(used_slots, min(steps, slots))
-            own_stages = max(-(-steps // slots) - 1, 0)
-            stages = max(stages, own_stages)
-            per_core = int(min(source_neurons_per_core[projection.source], sizes[i]))
-            padded = -(-int(sizes[i]) // per_core) * per_core
-            early, late = _split_row(projection.delay, int(rows[i]), int(sizes[i]) * target.size, slots * spec.dt, own_stages)
-            longest = max(longest, early, late)
-            # Synapses with late delays have rows of their own, one for each stage of the delay extension.
-            blocks = [(early, 1), (late, own_stages)]
-            for row, copies in blocks:
-                if row:
-                    matrix += padded * WORD_BYTES * (ROW_HEADER_WORDS + row) * copies + ADDRESS_BYTES
-                    pop_entries += 1
-                    addresses += 1
-            filter_words += 8 + -(-int(sizes[i]) // 32) * (1 + own_stages)
-        spikes = float(np.sum(sizes * rates))
-        events = float(np.sum(n_synapses * rates)) * neurons / target.size
-    if target.drive is not None and target.drive.rate > 0:
+    incoming = incoming_synapses(spec, population, neurons, source_neurons_per_core)
+    spikes, events = float(np.sum(incoming.spikes)), float(np.sum(incoming.events))
+    driven = target.drive is not None and target.drive.rate > 0
+    if target.drive is not None and driven:
         # One to one from the drive's sources, which have rows for the whole population in every core.
         padded = -(-target.size // neurons) * neurons
-        matrix += padded * WORD_BYTES * (ROW_HEADER_WORDS + 1) + ADDRESS_BYTES
-        pop_entries, addresses = pop_entries + 1, addresses + 1
-        filter_words += 8 + -(-target.size // 32)
+        incoming = replace(
+            incoming,
+            matrix_bytes=incoming.matrix_bytes + padded * WORD_BYTES * (ROW_HEADER_WORDS + 1) + ADDRESS_BYTES,
+            blocks=incoming.blocks + 1,
+            filter_words=incoming.filter_words + 8 + -(-target.size // 32),
+        )
         spikes += neurons * target.drive.rate
         events += neurons * target.drive.rate
-    pop_table = POP_TABLE_BASE_BYTES + pop_entries * POP_TABLE_ENTRY_BYTES + addresses * POP_TABLE_ADDRESS_BYTES
     state = neurons * NEURON_WORDS * WORD_BYTES
-    recording = (1 + -(-neurons // 32)) * WORD_BYTES * RECORDED_STEPS
-    sdram = matrix + pop_table + filter_words * WORD_BYTES + 2 * state + neurons * NEURON_RECIPE_WORDS * WORD_BYTES + recording
-    ring = RING_BUFFER_BYTES * 2 ** (bits_for(SYNAPSE_TYPES) + bits_for(neurons) + bits_for(used_slots))
-    row_buffers = ROW_BUFFERS * WORD_BYTES * (ROW_HEADER_WORDS + longest)
     inputs = neurons * SYNAPSE_TYPES * WORD_BYTES
-    dtcm = DTCM_RESERVED_BYTES + DTCM_STATIC_BYTES["IF_curr_exp"] + ring + state + inputs + row_buffers + pop_table + SPIKE_BUFFER_WORDS * WORD_BYTES
     steps_per_second = 1000.0 / spec.dt
     cycles = neurons * CYCLES_PER_NEURON + (spikes * CYCLES_PER_SPIKE + events * CYCLES_PER_EVENT) / steps_per_second
     return CoreBudget(
         neurons=neurons,
-        delay_slots=slots,
-        delay_stages=stages,
-        sdram_bytes=int(sdram) + SYSTEM_BYTES + SMALL_REGIONS_BYTES,
-        dtcm_bytes=int(dtcm),
-        matrix_bytes=int(matrix),
-        longest_row=longest,
+        delay_slots=incoming.delay_slots,
+        delay_stages=incoming.delay_stages,
+        sdram_bytes=synapse_sdram(incoming) + neuron_sdram(neurons) + SYSTEM_BYTES + SMALL_REGIONS_BYTES,
+        dtcm_bytes=DTCM_RESERVED_BYTES + DTCM_STATIC_BYTES["IF_curr_exp"] + synapse_dtcm(incoming, neurons) + state + inputs,
+        matrix_bytes=incoming.matrix_bytes,
+        longest_row=incoming.longest_row,
         cycles=float(cycles),
+        cores=1 + int(driven),
     )
+
+
+def synapse_sdram(incoming: Incoming) -> int:
+    """Return bytes of the synaptic matrix and what finds its rows."""
+    return incoming.matrix_bytes + incoming.pop_table_bytes + incoming.filter_words * WORD_BYTES
+
+
+def synapse_dtcm(incoming: Incoming, neurons: int) -> int:
+    """Return bytes of ring buffers, row buffers, population table and spike buffer."""
+    ring = RING_BUFFER_BYTES * 2 ** (bits_for(SYNAPSE_TYPES) + bits_for(neurons) + bits_for(incoming.used_slots))
+    row_buffers = ROW_BUFFERS * WORD_BYTES * (ROW_HEADER_WORDS + incoming.longest_row)
+    return int(ring + row_buffers + incoming.pop_table_bytes + SPIKE_BUFFER_WORDS * WORD_BYTES)
+
+
+def neuron_sdram(neurons: int) -> int:
+    """Return bytes of parameters, their recipe and recorded spikes."""
+    state = neurons * NEURON_WORDS * WORD_BYTES
+    recording = (1 + -(-neurons // 32)) * WORD_BYTES * RECORDED_STEPS
+    return 2 * state + neurons * NEURON_RECIPE_WORDS * WORD_BYTES + recording
 
 
 def poisson_core(neurons: int) -> tuple[int, int]:

@@ -14,7 +14,8 @@ from spinn_mam.deployment import Deployment
 from spinn_mam.errors import DoesNotFitError, Violation
 from spinn_mam.network.spec import NetworkSpec
 from spinn_mam.partitioning.budgets import longest_delay
-from spinn_mam.partitioning.structures import DELAY_EXTENSION, KIND_NAMES, NEURON, BoolArray, IntArray
+from spinn_mam.partitioning.check_cores import check_cores
+from spinn_mam.partitioning.structures import DELAY_EXTENSION, KIND_NAMES, NEURON, POISSON_SOURCE, SYNAPSE, BoolArray, IntArray
 from spinn_mam.partitioning.walk import check_routes
 
 _MIB = 2.0**20
@@ -44,6 +45,7 @@ def check(deployment: Deployment, spec: NetworkSpec, *, every_key: bool = False)
     on_machine = _check_places(deployment, labels, violations)
     violations += _check_memory(deployment, labels)
     violations += _check_keys(deployment, labels)
+    violations += check_cores(deployment, spec, labels, *linked_and_late(deployment, spec))
     if on_machine:
         violations += check_routes(deployment, expected_pairs(deployment, spec), labels, every_key=every_key)
     return sorted(violations, key=lambda v: -v.excess)
@@ -57,71 +59,87 @@ def check_or_raise(deployment: Deployment, spec: NetworkSpec) -> None:
 
 
 def slice_labels(deployment: Deployment, spec: NetworkSpec) -> list[str]:
-    """Return a name for each slice, such as ``L4E[80:160]`` or ``L4E[80:160] poisson source``."""
+    """Return a name for each slice, such as ``L4E[80:160]``, ``L4E[80:160] poisson source`` or ``L4E[80:160] synapse 2``."""
     slices, names = deployment.slices, spec.names
+    ordinals = deployment.partition.vertices.ordinal[slices.vertex].tolist()
     labels = []
-    for population, kind, lo, hi in zip(slices.population.tolist(), slices.kind.tolist(), slices.lo.tolist(), slices.hi.tolist(), strict=True):
+    rows = zip(slices.population.tolist(), slices.kind.tolist(), slices.lo.tolist(), slices.hi.tolist(), ordinals, strict=True)
+    for population, kind, lo, hi, ordinal in rows:
         suffix = "" if kind == NEURON else " " + KIND_NAMES[kind].replace("_", " ")
+        suffix += f" {ordinal}" if kind == SYNAPSE else ""
         labels.append(f"{names[population]}[{lo}:{hi}]{suffix}")
     return labels
 
 
 def expected_pairs(deployment: Deployment, spec: NetworkSpec) -> tuple[BoolArray, IntArray, IntArray]:
-    """Work out who must receive whose spikes, from the network.
+    """Work out who must receive whose spikes, from the network and the dealing of sources to synapse cores.
 
     Returns
     -------
     reaches : ndarray of bool, shape (n_groups, n_slices)
         Whether spikes of a group of slices go to a slice.
     group : ndarray, shape (n_slices,)
-        Group of each slice: its population and kind.
+        Group of each slice: its population, kind and the synapse cores that take its spikes.
     private : ndarray, shape (n_slices, 2)
         Up to two slices that receive the spikes of this one alone; -1 for none.
     """
     slices = deployment.slices
-    n_pop = len(spec.populations)
-    linked = np.zeros((n_pop, n_pop), dtype=bool)
-    late = np.zeros((n_pop, n_pop), dtype=bool)
-    for projection in spec.projections:
-        if projection.n_synapses == 0:
-            continue
-        source, target = projection.source, projection.target
-        linked[source, target] = True
-        steps = int(np.ceil(longest_delay(projection.delay, projection.n_synapses) / spec.dt - 1e-9))
-        late[source, target] |= steps > int(deployment.delay_slots[target])
+    linked, late = linked_and_late(deployment, spec)
     is_source = [p.is_source for p in spec.populations]
     drives = [p.drive is not None and p.drive.rate > 0 for p in spec.populations]
-    group = slices.kind * n_pop + slices.population
-    reaches = np.zeros((3 * n_pop, slices.n_slices), dtype=bool)
-    neurons = slices.kind == NEURON
-    for p in range(n_pop):
-        own = p if not is_source[p] else 2 * n_pop + p
-        reaches[own] = neurons & linked[p][slices.population]
-        reaches[DELAY_EXTENSION * n_pop + p] = neurons & late[p][slices.population]
+    split = deployment.synapse_cores > 0
+    # Rows: population, kind, and the core of each target's slices.
+    sender = np.concatenate([slices.population[:, None], slices.kind[:, None], deployment.synapse_core.T], axis=1)
+    first, group = np.unique(sender, axis=0, return_index=True, return_inverse=True)[1:]
+    ordinal = deployment.partition.vertices.ordinal[slices.vertex]
+    receives = np.where(split[slices.population], slices.kind == SYNAPSE, slices.kind == NEURON)
+    reaches = np.zeros((len(first), slices.n_slices), dtype=bool)
+    for g, i in enumerate(first.tolist()):
+        p, kind = int(slices.population[i]), int(slices.kind[i])
+        own = kind == (POISSON_SOURCE if is_source[p] else NEURON)
+        if own or kind == DELAY_EXTENSION:
+            targets = (linked if own else late)[p][slices.population] & receives
+            reaches[g] = targets & (~split[slices.population] | (deployment.synapse_core[slices.population, i] == ordinal))
     row = {(p, k, lo): i for i, (p, k, lo) in enumerate(zip(slices.population.tolist(), slices.kind.tolist(), slices.lo.tolist(), strict=True))}
     private = np.full((slices.n_slices, 2), -1, dtype=np.int64)
     any_late = [bool(row.any()) for row in late]
     for i, (p, k, lo) in enumerate(zip(slices.population.tolist(), slices.kind.tolist(), slices.lo.tolist(), strict=True)):
-        if k != DELAY_EXTENSION and any_late[p] and (k == NEURON) != is_source[p]:
+        if any_late[p] and k == (POISSON_SOURCE if is_source[p] else NEURON):
             private[i, 0] = row.get((p, DELAY_EXTENSION, lo), -1)
-        if k not in (NEURON, DELAY_EXTENSION) and not is_source[p] and drives[p]:
+        if k == POISSON_SOURCE and not is_source[p] and drives[p] and not split[p]:
             private[i, 1] = row.get((p, NEURON, lo), -1)
-    return reaches, group, private
+    return reaches, group.reshape(-1), private
+
+
+def linked_and_late(deployment: Deployment, spec: NetworkSpec) -> tuple[BoolArray, BoolArray]:
+    """Return which pairs of populations (source, target) have synapses, and which have delays beyond the target's slots."""
+    n_pop = len(spec.populations)
+    linked = np.zeros((n_pop, n_pop), dtype=bool)
+    late = np.zeros((n_pop, n_pop), dtype=bool)
+    for projection in spec.projections:
+        if projection.n_synapses > 0:
+            source, target = projection.source, projection.target
+            linked[source, target] = True
+            steps = int(np.ceil(longest_delay(projection.delay, projection.n_synapses) / spec.dt - 1e-9))
+            late[source, target] |= steps > int(deployment.delay_slots[target])
+    return linked, late
 
 
 def _check_slices(deployment: Deployment, spec: NetworkSpec) -> list[Violation]:
-    """Each population is cut without gap or overlap, for each kind of core it needs."""
-    slices, found = deployment.slices, []
+    """Each population is cut without gap or overlap, in each of its vertices."""
+    slices, kind, found = deployment.slices, deployment.partition.vertices.kind, []
     for index, population in enumerate(spec.populations):
-        kinds = np.unique(slices.kind[slices.population == index])
-        for kind in np.union1d(kinds, [2 if population.is_source else NEURON]).tolist():
-            rows = np.flatnonzero((slices.population == index) & (slices.kind == kind))
+        vertices = [(int(kind[v]), v) for v in np.flatnonzero(deployment.partition.vertices.population == index).tolist()]
+        if (POISSON_SOURCE if population.is_source else NEURON) not in [k for k, _ in vertices]:
+            found.append(Violation("slices", f"population {population.name}", "it is on no core", 1e6))
+        for k, v in vertices:
+            rows = np.flatnonzero(slices.vertex == v)
             rows = rows[np.argsort(slices.lo[rows], kind="stable")]
             edges = np.concatenate([[0], slices.hi[rows]]), np.concatenate([slices.lo[rows], [population.size]])
             for end, begin in zip(edges[0].tolist(), edges[1].tolist(), strict=True):
                 if end != begin:
                     what = (
-                        f"{KIND_NAMES[kind]} cores: neurons [{end}:{begin}) are on no core"
+                        f"{KIND_NAMES[k]} cores: neurons [{end}:{begin}) are on no core"
                         if end < begin
                         else f"neurons [{begin}:{end}) are on two cores"
                     )

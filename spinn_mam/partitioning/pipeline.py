@@ -34,6 +34,8 @@ def map_network(
     *,
     neurons_per_core: int | None,
     time_scale_factor: float,
+    layout: str = "combined",
+    synapse_cores: int | None = None,
     ring_buffer_shifts: npt.NDArray[np.int64],
     rng: np.random.Generator,
     progress: Callable[[str], None] | None = None,
@@ -48,6 +50,10 @@ def map_network(
         Most neurons a core; None leaves it to the budgets.
     time_scale_factor : float
         Wall-clock time over biological time.
+    layout : str
+        ``"combined"`` or ``"split"``.
+    synapse_cores : int or None
+        Synapse cores of each neuron slice in the split layout; None leaves it to the budgets.
     ring_buffer_shifts : ndarray of int, shape (n_populations, 2)
         Kept in the Deployment.
     rng : numpy.random.Generator
@@ -79,7 +85,9 @@ def map_network(
             progress(name)
 
     enter("partition")
-    parts = partition(spec, machine, neurons_per_core=neurons_per_core, time_scale_factor=time_scale_factor)
+    parts = partition(
+        spec, machine, neurons_per_core=neurons_per_core, time_scale_factor=time_scale_factor, layout=layout, synapse_cores=synapse_cores
+    )
     enter("place")
     placement = place(PlacementProblem(machine, groups_of(parts), parts.slices.sdram_bytes), rng=rng)
     enter("keys")
@@ -99,7 +107,7 @@ def map_network(
     metrics["wall_time_s"] = time.perf_counter() - began
     return Deployment(
         network_digest=spec.digest(),
-        layout="combined",
+        layout=layout,
         time_scale_factor=time_scale_factor,
         machine=machine,
         partition=parts,

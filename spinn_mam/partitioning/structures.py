@@ -2,6 +2,9 @@
 
 *Vertices* are what sPyNNaker calls application vertices: the neurons of a population, its Poisson drive, its delay extension, or a
 population of sources. A vertex is cut into *slices*, one a core. Rows of the slices of one vertex follow each other, in neuron order.
+
+Cores are *combined* (neurons and their synapses together) or *split*: a neuron slice then has synapse cores, which take the spikes of
+different sources, and hands nothing to the network but its own spikes. The j-th synapse cores of a population's slices are a vertex.
 """
 
 from __future__ import annotations
@@ -19,8 +22,8 @@ KeyArray = npt.NDArray[np.uint32]
 BoolArray = npt.NDArray[np.bool_]
 
 #: Kinds of vertices and slices.
-NEURON, DELAY_EXTENSION, POISSON_SOURCE = 0, 1, 2
-KIND_NAMES = ("neuron", "delay_extension", "poisson_source")
+NEURON, DELAY_EXTENSION, POISSON_SOURCE, SYNAPSE = 0, 1, 2, 3
+KIND_NAMES = ("neuron", "delay_extension", "poisson_source", "synapse")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +35,11 @@ class Vertices:
     population : ndarray, shape (n_vertices,)
         Index of the population each belongs to.
     kind : ndarray, shape (n_vertices,)
-        ``NEURON``, ``DELAY_EXTENSION`` or ``POISSON_SOURCE``.
+        ``NEURON``, ``DELAY_EXTENSION``, ``POISSON_SOURCE`` or ``SYNAPSE``.
+    ordinal : ndarray, shape (n_vertices,)
+        Of synapse cores: which of those of a neuron slice, from 0. Else 0.
     ids_per_core : ndarray, shape (n_vertices,)
-        Largest number of spike identities one core of it sends (neurons, times the stages of a delay extension).
+        Largest number of spike identities one core of it sends (neurons, times the stages of a delay extension); 0 of synapse cores.
     rate : ndarray, shape (n_vertices,)
         Expected rate of each identity (spikes/s, biological time).
     first_slice : ndarray, shape (n_vertices + 1,)
@@ -43,6 +48,7 @@ class Vertices:
 
     population: IntArray
     kind: IntArray
+    ordinal: IntArray
     ids_per_core: IntArray
     rate: FloatArray
     first_slice: IntArray
@@ -58,8 +64,11 @@ class Slices:
     lo, hi : ndarray, shape (n_slices,)
         Neurons [lo, hi) of the population.
     serves : ndarray, shape (n_slices,)
-        For a Poisson drive or a delay extension: row of the neuron slice it belongs to, which must be on its chip. Else -1.
+        For all but neurons and populations of sources: row of the neuron slice it belongs to, which must be on its chip. Else -1.
     sdram_bytes, dtcm_bytes : ndarray, shape (n_slices,)
+    hand_over_bytes : ndarray, shape (n_slices,)
+        What it writes to SDRAM in each step for the neuron slice it serves, which reads it in the next; 0 for cores that send packets only.
+        Room for all of them is part of the neuron slice's ``sdram_bytes``.
     """
 
     population: IntArray
@@ -70,6 +79,7 @@ class Slices:
     serves: IntArray
     sdram_bytes: IntArray
     dtcm_bytes: IntArray
+    hand_over_bytes: IntArray
 
     @property
     def n_slices(self) -> int:
@@ -84,13 +94,17 @@ class Connections:
     Attributes
     ----------
     source, target : ndarray, shape (n_connections,)
-        Vertices. Each slice of ``source`` reaches every slice of ``target``, unless
+        Vertices.
+    lo, hi : ndarray, shape (n_connections,)
+        Slices [lo, hi) of ``source``, counted from its first: each reaches every slice of ``target``, unless
     one_to_one : ndarray of bool, shape (n_connections,)
         is set: then only the slice with the same neurons.
     """
 
     source: IntArray
     target: IntArray
+    lo: IntArray
+    hi: IntArray
     one_to_one: BoolArray
 
 
@@ -110,8 +124,13 @@ class Partition:
         Stages of each population's delay extension; 0 without one.
     stage_slots : ndarray, shape (n_populations,)
         Steps of one stage of it: the fewest delay slots among the targets that need it; 0 without one.
+    synapse_cores : ndarray, shape (n_populations,)
+        Synapse cores of each neuron slice; 0 of combined cores and of sources.
+    synapse_core : ndarray of int16, shape (n_populations, n_slices)
+        Which core of every neuron slice of a target population takes the spikes of a source slice: 0 to ``synapse_cores - 1``, or 0 of
+        combined cores; -1 where it sends nothing to them, or hands its sums over.
     cycles_per_step : ndarray, shape (n_populations,)
-        Estimated cycles of a full neuron core in one time step; 0 for sources.
+        Estimated cycles of the busiest core of a full neuron slice in one time step; 0 for sources.
     """
 
     vertices: Vertices
@@ -121,6 +140,8 @@ class Partition:
     delay_slots: IntArray
     delay_stages: IntArray
     stage_slots: IntArray
+    synapse_cores: IntArray
+    synapse_core: npt.NDArray[np.int16]
     cycles_per_step: FloatArray
 
 

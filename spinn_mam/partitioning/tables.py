@@ -1,7 +1,7 @@
 """Routing tables from trees: on each chip, one entry for each aligned run of cores whose spikes go the same way.
 
 Problem: turn trees (source vertex, source chip) into key and mask entries. Method: for each chip a tree visits, the route is the
-links that leave it there and the local cores of the target slices; neighbouring core indices with the same route are merged into aligned
+links that leave it there and the local cores that take the slice's spikes; neighbouring core indices with the same route are merged into aligned
 powers of two (core indices beyond the last slice of a vertex are nobody's, so the last run may be rounded up). An entry is
 *defaultable* if its packets arrive by one link and leave by the opposite one only, which the router does unasked.
 Cost: linear in (chips visited x slices on the source chip).
@@ -61,7 +61,7 @@ def make_tables(partition: Partition, placement: Placement, keys: Keys, trees: R
     slices, first_slice = partition.slices, partition.vertices.first_slice
     n_chips = len(problem.neighbour)
     visit_net, visit_chip, links, arrival = _visits(trees, problem)
-    route = links | _local_cores(partition, placement, n_chips)[trees.vertex[visit_net], visit_chip]
+    local = _LocalCores(partition, placement, n_chips)
 
     # One row for each visit and slice of its net: net by net, slices in order.
     net_of_slice = np.searchsorted(trees.vertex * n_chips + trees.chip, slices.vertex * n_chips + placement.chip)
@@ -71,7 +71,8 @@ def make_tables(partition: Partition, placement: Placement, keys: Keys, trees: R
     visit = np.repeat(np.arange(len(visit_net)), count)
     within = np.arange(len(visit)) - np.repeat(np.cumsum(count) - count, count)
     row_slice = by_net[net_first[visit_net[visit]] + within]
-    row_chip, row_route, row_arrival = visit_chip[visit], route[visit], arrival[visit]
+    row_chip, row_arrival = visit_chip[visit], arrival[visit]
+    row_route = links[visit] | local.cores[local.group[row_slice], row_chip]
 
     # One-to-one targets: the core that a slice serves, and the delay extension that serves it.
     private = _private_cores(partition, placement)
@@ -131,16 +132,31 @@ def _visits(trees: RoutingTrees, problem: RoutingProblem) -> tuple[IntArray, Int
     return place // n_chips, place % n_chips, links, port
 
 
-def _local_cores(partition: Partition, placement: Placement, n_chips: int) -> IntArray:
-    """Return the cores (route bits) that spikes of each vertex reach on each chip, shape (n_vertices, n_chips)."""
-    n_vertices = len(partition.vertices.kind)
-    own = np.zeros((n_vertices, n_chips), dtype=np.int64)
-    np.bitwise_or.at(own, (partition.slices.vertex, placement.chip), np.int64(1) << (6 + placement.core))
-    reached = np.zeros_like(own)
-    common = ~partition.connections.one_to_one
-    for source, target in zip(partition.connections.source[common], partition.connections.target[common], strict=True):
-        reached[source] |= own[target]
-    return reached
+class _LocalCores:
+    """The cores that spikes reach on each chip.
+
+    Slices of a vertex that all connections treat alike are a group: synapse cores take runs of source slices.
+
+    Attributes
+    ----------
+    group : ndarray, shape (n_slices,)
+    cores : ndarray, shape (n_groups, n_chips)
+        Route bits.
+    """
+
+    def __init__(self, partition: Partition, placement: Placement, n_chips: int) -> None:
+        slices, first = partition.slices, partition.vertices.first_slice
+        connections = partition.connections
+        common = ~connections.one_to_one
+        source, target = connections.source[common], connections.target[common]
+        begin, end = first[source] + connections.lo[common], first[source] + connections.hi[common]
+        edges = np.unique(np.concatenate([first, begin, end]))
+        self.group = np.searchsorted(edges, np.arange(slices.n_slices), side="right") - 1
+        own = np.zeros((len(first) - 1, n_chips), dtype=np.int64)
+        np.bitwise_or.at(own, (slices.vertex, placement.chip), np.int64(1) << (6 + placement.core))
+        self.cores = np.zeros((len(edges) - 1, n_chips), dtype=np.int64)
+        for lo, hi, t in zip(np.searchsorted(edges, begin), np.searchsorted(edges, end), target, strict=True):
+            self.cores[lo:hi] |= own[t]
 
 
 def _private_cores(partition: Partition, placement: Placement) -> IntArray:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from rich import box
 from rich.table import Table
 
@@ -49,16 +50,17 @@ def rates_table(recording: Recording, spec: NetworkSpec, comparison: Comparison 
 def mapping_rows(deployment: Deployment) -> list[tuple[str, str]]:
     """Name and value of everything a mapping is judged by."""
     m = deployment.metrics
-    n = deployment.neurons_per_core
+    n, k = deployment.neurons_per_core, deployment.synapse_cores
+    split = k[k > 0]
+    kinds = [("neuron_cores", "neuron"), ("synapse_cores", "synapse"), ("poisson_source_cores", "Poisson source")]
+    kinds += [("delay_extension_cores", "delay extension")]
     rows = [
         ("machine", f"{deployment.machine.name}: {deployment.machine.n_boards} boards, {deployment.machine.n_chips} chips"),
         ("boards used", f"{m['boards_used']} of {m['boards']}"),
         ("chips used", f"{m['chips']} of {deployment.machine.n_chips}"),
-        (
-            "cores used",
-            f"{m['cores']:,}: {m['neuron_cores']} neuron, {m['poisson_source_cores']} Poisson source, {m['delay_extension_cores']} delay extension",
-        ),
-        ("neurons a core", f"{int(n.min())} to {int(n.max())}" if n.min() != n.max() else f"{int(n.max())}"),
+        ("cores used", f"{m['cores']:,}: {', '.join(f'{m[key]:,} {name}' for key, name in kinds if m[key] or key == 'neuron_cores')}"),
+        ("neurons a core", _range(n)),
+        *([("synapse cores a neuron core", _range(split))] if len(split) else []),
         ("SDRAM", f"{m['sdram_bytes_total'] / 1e9:.2f} GB, fullest chip {m['sdram_bytes_per_chip_max'] / MIB:.1f} MiB"),
         ("DTCM, fullest core", f"{m['dtcm_bytes_per_core_max'] / 1024:.1f} of {deployment.machine.dtcm_bytes / 1024:.0f} KiB"),
         ("link traversals a spike", f"{m['link_traversals_per_spike']:.1f} (bound {m['link_traversals_per_spike_bound']:.1f})"),
@@ -71,6 +73,11 @@ def mapping_rows(deployment: Deployment) -> list[tuple[str, str]]:
         ("mapped in", f"{m['wall_time_s']:.2f} s"),
     ]
     return [(name, value) for name, value in rows]
+
+
+def _range(values: npt.NDArray[np.int64]) -> str:
+    low, high = int(values.min()), int(values.max())
+    return f"{low} to {high}" if low != high else f"{high}"
 
 
 def mapping_table(deployment: Deployment) -> Table:
