@@ -107,7 +107,7 @@ class Deployment:
 
     @property
     def synapse_core(self) -> npt.NDArray[np.int16]:
-        """Core of every neuron slice of a target that takes the spikes of a source slice, shape (n_populations, n_slices); -1 where there are none."""
+        """Which core of a target's slices takes the spikes of a source slice, shape (n_populations, n_slices); -1 where it sends none."""
         return self.partition.synapse_core
 
     def digest(self) -> str:

@@ -15,7 +15,7 @@ from spinn_mam.network.spec import NetworkSpec
 #: Backends of this version, the default first.
 BACKENDS = ("emulator", "nest", "spinnaker")
 LAYOUTS = ("combined", "split")
-#: Neurons a core where nobody says: as in van Albada et al. (2018), doi:10.3389/fnins.2018.00291, and sPyNNaker's own number of split cores.
+#: Neurons a core where nobody says: as in van Albada et al. (2018), doi:10.3389/fnins.2018.00291; and the most that leave 128 delay slots.
 NEURONS_PER_CORE = {"combined": 80, "split": 64}
 #: Degrees of connectivity that each backend can run, the default first.
 DEGREES = {"emulator": ("shared", "expander"), "nest": ("shared", "law"), "spinnaker": ("shared", "law", "expander")}

@@ -75,7 +75,7 @@ def stage_folder(run: Path, name: str) -> Path:
     return run / f"{STAGES.index(name) + 1:02d}-{name}"
 
 
-def make_backend(name: str, layout: str = "combined") -> Backend:
+def make_backend(name: str) -> Backend:
     """Make the backend of this name; what needs more than a name is made by :func:`make_spinnaker`.
 
     Raises
@@ -86,7 +86,7 @@ def make_backend(name: str, layout: str = "combined") -> Backend:
     if name == "emulator":
         from spinn_mam.backends.emulator.backend import EmulatorBackend
 
-        return EmulatorBackend(layout)
+        return EmulatorBackend()
     if name == "nest":
         from spinn_mam.backends.nest import NestBackend
 
@@ -164,7 +164,7 @@ def _mapping_stage(settings: RunSettings, spec: NetworkSpec) -> Stage:
 
 def _simulation_stage(settings: RunSettings, network: Network, on_machine: bool) -> Stage:
     spinnaker = make_spinnaker(settings, load_board_config(settings.board_config)) if settings.backend == "spinnaker" else None
-    backend: Backend = spinnaker or make_backend(settings.backend, settings.layout)
+    backend: Backend = spinnaker or make_backend(settings.backend)
     degree = settings.degree(network.spec)
     config = RunConfig(settings.t_sim, settings.warm_up, settings.seed, settings.threads, degree)  # type: ignore[arg-type]
 

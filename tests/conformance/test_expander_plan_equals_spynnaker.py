@@ -47,9 +47,9 @@ print("RUN", SpynnakerDataView.get_run_dir_path())
 sim.end()
 """
 CASES = {
-    "split": ("split", 100, 0.03, 0.1, ("thalamus.enabled=true",)),
-    "constants": ("combined", 50, 0.01, 0.05, ("synapses.delay_rel_sd=0", "synapses.weight_rel_sd=0")),
-    "long delays": ("combined", 64, 0.1, 0.005, ("synapses.delay_exc=8.0", "synapses.delay_inh=0.3")),
+    "split": (2, 100, 0.03, 0.1, ("thalamus.enabled=true",)),
+    "constants": (0, 50, 0.01, 0.05, ("synapses.delay_rel_sd=0", "synapses.weight_rel_sd=0")),
+    "long delays": (0, 64, 0.1, 0.005, ("synapses.delay_exc=8.0", "synapses.delay_inh=0.3")),
 }
 
 
@@ -64,11 +64,11 @@ def test_regions_equal_spynnakers(case, tmp_path):
     pytest.importorskip("spynnaker")
     from spinn_mam.backends.spinnaker.job import Job, pynn_seed
 
-    layout, per_core, n_scaling, k_scaling, settings = CASES[case]
+    synapse_cores, per_core, n_scaling, k_scaling, settings = CASES[case]
     spec = load_model("pd14", settings).network(n_scaling, k_scaling)
     shifts, n = ring_buffer_shifts(spec), len(spec.populations)
     pairs = tuple((int(a), int(b)) for a, b in shifts)
-    Job(Network.from_seed(spec, 7), "expander", 3, 10, (per_core,) * n, pairs, layout, 1.0, 1).save(tmp_path)
+    Job(Network.from_seed(spec, 7), "expander", 3, 10, (per_core,) * n, pairs, (synapse_cores,) * n, 1.0, 1).save(tmp_path)
     (tmp_path / ".spynnaker.cfg").write_text(CONFIGURATION)
     done = subprocess.run(
         [sys.executable, "-P", "-c", SCRIPT, str(tmp_path)],

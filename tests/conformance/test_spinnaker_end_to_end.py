@@ -52,15 +52,13 @@ def network(longest_ms: float = 3.0, drive: PoissonDrive | None = None, sources:
     return Network.from_seed(spec, 5)
 
 
-def deployment(spec: NetworkSpec) -> Deployment:
-    machine = load_board_config("spin5")
-    return map_network(
-        spec, machine, neurons_per_core=60, time_scale_factor=1.0, ring_buffer_shifts=ring_buffer_shifts(spec), rng=np.random.default_rng(1)
-    )
+def deployment(spec: NetworkSpec, layout: str = "combined") -> Deployment:
+    machine, shifts, rng = load_board_config("spin5"), ring_buffer_shifts(spec), np.random.default_rng(1)
+    return map_network(spec, machine, neurons_per_core=60, time_scale_factor=1.0, layout=layout, ring_buffer_shifts=shifts, rng=rng)
 
 
 def run(net: Network, tmp_path: Path, *, layout: str = "combined", degree: str = "shared", t_sim: float = 40.0, warm_up: float = 0.0) -> Recording:
-    mapped = deployment(net.spec)
+    mapped = deployment(net.spec, layout)
     backend = SpinnakerBackend(Target("virtual"), layout, kept_log=tmp_path / "spynnaker.log")
     config = RunConfig(t_sim, warm_up, 3, 2, degree)  # type: ignore[arg-type]
     assert not backend.check(net, config, mapped)
@@ -107,7 +105,7 @@ def test_delays_beyond_the_ring_buffers_are_the_emulators_too(tmp_path: Path, de
 def test_with_the_machines_own_synapses_and_sources_the_emulator_spikes_alike(tmp_path: Path, layout: str, degree: str, rate: float) -> None:
     net = network(drive=PoissonDrive(rate, 80.0, 1.5), sources=200.0)
     there = run(net, tmp_path, layout=layout, degree=degree, t_sim=15.0, warm_up=5.0)
-    here = EmulatorBackend().start(net, RunConfig(15.0, 5.0, 3, 2, "expander"), deployment(net.spec)).result()
+    here = EmulatorBackend().start(net, RunConfig(15.0, 5.0, 3, 2, "expander"), deployment(net.spec, layout)).result()
     if degree == "expander":
         assert there.provenance["n_synapses_compared"] == net.spec.n_synapses
     assert len(here.step) > 100

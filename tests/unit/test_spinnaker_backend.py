@@ -38,9 +38,9 @@ SPEC = load_model("pd14", ["thalamus.enabled=true"]).network(0.02, 0.02)
 RUN = RunConfig(100.0, 0.0, 1, 1, "shared")
 
 
-def deployment(spec: NetworkSpec = SPEC, board: str = "spin5", factor: float = 20.0) -> Deployment:
-    machine, shifts = load_board_config(board), ring_buffer_shifts(spec)
-    return map_network(spec, machine, neurons_per_core=80, time_scale_factor=factor, ring_buffer_shifts=shifts, rng=np.random.default_rng(1))
+def deployment(spec: NetworkSpec = SPEC, board: str = "spin5", factor: float = 20.0, layout: str = "combined") -> Deployment:
+    machine, shifts, rng = load_board_config(board), ring_buffer_shifts(spec), np.random.default_rng(1)
+    return map_network(spec, machine, neurons_per_core=80, time_scale_factor=factor, layout=layout, ring_buffer_shifts=shifts, rng=rng)
 
 
 MAPPED = deployment()
@@ -130,7 +130,9 @@ def test_small_boards_are_not_given_out(tmp_path: Path) -> None:
     ("settings", "why"),
     [
         ({"target": "board7"}, "only --backend spinnaker"),
-        ({"layout": "split"}, "combined cores"),
+        ({"backend": "nest", "layout": "split"}, "NEST has no cores"),
+        ({"synapse_cores": 2}, "--layout split"),
+        ({"layout": "split", "synapse_cores": 15}, "1 to 14"),
         ({"drop": 0.1}, "virtual board"),
         ({"backend": "spinnaker", "target": "board7", "shuffle": True}, "virtual board"),
         ({"backend": "spinnaker", "late": 1.5}, "probability"),
@@ -228,7 +230,7 @@ def test_too_many_synapses_for_lists_are_refused() -> None:
 
 
 def test_a_job_survives_its_file(tmp_path: Path) -> None:
-    job = Job(Network.from_seed(SPEC, 7), "law", 5, 1000, (80,) * 9, ((2, 3),) * 9, "split", 20.0, 1)
+    job = Job(Network.from_seed(SPEC, 7), "law", 5, 1000, (80,) * 9, ((2, 3),) * 9, (3,) * 9, 20.0, 1)
     job.save(tmp_path)
     assert Job.load(tmp_path) == job
 
@@ -248,9 +250,9 @@ def test_seeds_are_numpys_and_differ() -> None:
 
 @pytest.mark.parametrize(("scale", "layout", "boards"), [(0.02, "combined", 1), (0.1, "combined", 1), (0.3, "combined", 3), (0.3, "split", 3)])
 def test_the_virtual_board_is_as_large_as_needed(scale: float, layout: str, boards: int) -> None:
-    mapped = deployment(load_model("pd14").network(scale, 0.02), "spin5-6")
-    assert virtual_machine(mapped, layout).n_boards == boards
-    assert virtual_machine(dataclasses.replace(mapped, machine=load_board_config("spin5")), layout).n_boards == 1
+    mapped = deployment(load_model("pd14").network(scale, 0.02), "spin5-6", layout=layout)
+    assert virtual_machine(mapped).n_boards == boards
+    assert virtual_machine(dataclasses.replace(mapped, machine=load_board_config("spin5"))).n_boards == 1
 
 
 # ----------------------------------------------------------------------------------------------------------------- process
@@ -332,7 +334,7 @@ def test_what_the_watch_raises_ends_the_child(tmp_path: Path) -> None:
     def watch() -> None:
         raise KeyboardInterrupt
 
-    Job(Network.from_seed(SPEC, 7), "law", 5, 1000, (80,) * 9, ((2, 3),) * 9, "split", 20.0, 1).save(tmp_path)
+    Job(Network.from_seed(SPEC, 7), "law", 5, 1000, (80,) * 9, ((2, 3),) * 9, (3,) * 9, 20.0, 1).save(tmp_path)
     before = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         process.run_child(tmp_path, "[Machine]\n", tmp_path / "kept.log", lambda phase: None, watch)

@@ -32,13 +32,8 @@ class EmulatorBackend:
 
     Synapses and Poisson spikes come from streams of our own, or, with connectivity ``"expander"``, are those that the machine makes.
 
-    Attributes
-    ----------
-    layout : str
-        Of the machine's cores. Sums are those of combined cores, which split ones share as long as none passes 16 bits.
+    Sums are those of combined cores, which split ones share as long as none passes 16 bits.
     """
-
-    layout: str = "combined"
 
     name: ClassVar[str] = "emulator"
     capabilities: ClassVar[Capabilities] = Capabilities(
@@ -88,7 +83,7 @@ class EmulatorBackend:
             from spinn_mam.backends.emulator.expanded import plan_of_deployment
 
             plans = plan_of_deployment(network, deployment, DELAY_OFFSET_STEPS)
-            sources = MachineSources(network.spec, deployment.neurons_per_core.tolist(), run.seed, split=self.layout == "split")
+            sources = MachineSources(network.spec, deployment.neurons_per_core.tolist(), run.seed, split=deployment.layout == "split")
         return LocalRun(lambda: simulate(network, shifts, run.t_sim, run.warm_up, run.seed, run.threads, progress, plans=plans, sources=sources))
 
 

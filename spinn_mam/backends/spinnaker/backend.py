@@ -1,8 +1,8 @@
 """The spinnaker backend: the real sPyNNaker stack in a child process, on a board, spalloc, EBRAINS or the virtual board.
 
 sPyNNaker keeps its state in globals and insists on a configuration in the home directory, so it always runs in a process
-with a home, configuration and working directory of its own. It places and routes by itself; neurons a core and ring-buffer
-shifts are the deployment's.
+with a home, configuration and working directory of its own. It places and routes by itself; neurons a core, synapse cores and
+ring-buffer shifts are the deployment's, and from these follow its slices and which synapse core takes which spikes.
 
 A step of the cores acts on V in the step in which an input is due, NEST one step later, so a delay of NEST's is one step
 shorter than sPyNNaker's; and a spike of step t has NEST's time stamp t + 1.
@@ -33,7 +33,6 @@ from spinn_mam.errors import MissingExtraError, RunFailedError, UsageError, Viol
 from spinn_mam.machine.board_config import load_board_config
 from spinn_mam.machine.description import MachineDescription
 from spinn_mam.nest_reference.simulation import expected_out_degrees
-from spinn_mam.partitioning.structures import NEURON
 from spinn_mam.recording import ActivityCounts, Recording
 from spinn_mam.virtual_board.faults import Faults
 
@@ -73,7 +72,7 @@ class SpinnakerBackend:
     ----------
     target : Target
     layout : str
-        ``"combined"`` or ``"split"``.
+        That deployments will have, for checks before there is one.
     folder : Path or None
         Where the child works; it stays, for those who want to look. None for a temporary folder.
     kept_log : Path
@@ -117,7 +116,8 @@ class SpinnakerBackend:
             from spinn_mam.virtual_board.binaries import check_unicorn
 
             check_unicorn()
-        return check_run(network, run, deployment, layout=self.layout, offset=DELAY_OFFSET_STEPS, on_hardware=self.target.is_hardware)
+        layout = self.layout if deployment is None else deployment.layout
+        return check_run(network, run, deployment, layout=layout, offset=DELAY_OFFSET_STEPS, on_hardware=self.target.is_hardware)
 
     def start(self, network: Network, run: RunConfig, deployment: Deployment | None, progress: Progress | None = None) -> RunHandle:
         """Prepare a run; it happens when its result is asked for.
@@ -141,7 +141,7 @@ class SpinnakerBackend:
             n_steps=n_warm + n_kept,
             neurons_per_core=tuple(deployment.neurons_per_core.tolist()),
             shifts=tuple((int(a), int(b)) for a, b in deployment.ring_buffer_shifts),
-            layout=self.layout,
+            synapse_cores=tuple(deployment.synapse_cores.tolist()),
             time_scale_factor=deployment.time_scale_factor,
             delay_offset_steps=DELAY_OFFSET_STEPS,
         )
@@ -164,7 +164,7 @@ class SpinnakerBackend:
             step[kept],
             neuron[kept],
             _activity(job, neuron[kept], n_kept),
-            self._provenance(job, facts) | extra | board,
+            self._provenance(job, facts, deployment) | extra | board,
         )
         if self.target.is_hardware and "simulate_s" in facts.times_s:
             recording.provenance["rtf"] = facts.times_s["simulate_s"] / (job.n_steps * spec.dt / 1000.0)
@@ -187,7 +187,7 @@ class SpinnakerBackend:
             return
         from spinn_mam.virtual_board.session import SETTINGS, VirtualBoard
 
-        machine = virtual_machine(deployment, self.layout)
+        machine = virtual_machine(deployment)
         progress(f"start a virtual board: {machine.name}", 0.0, 0.0)
         with VirtualBoard(machine, threads=threads, faults=self.faults) as board:
             keys = {"machine_name": board.address, "version": str(board.version), **SETTINGS}
@@ -200,13 +200,14 @@ class SpinnakerBackend:
 
         return compare_synapses(job, folder)
 
-    def _provenance(self, job: Job, facts: Facts) -> dict[str, Any]:
+    def _provenance(self, job: Job, facts: Facts, deployment: Deployment) -> dict[str, Any]:
         provenance: dict[str, Any] = {
             "backend": self.name,
             "target": self.target.name,
             "arithmetic": "the machine's binaries",
             "poisson": "the machine's own sources",
-            "layout": self.layout,
+            "layout": deployment.layout,
+            "synapse_cores": list(job.synapse_cores),
             "seed": job.seed,
             "connectivity": job.degree,
             "connectivity_seed": job.network.connectivity.seed,
@@ -229,23 +230,20 @@ class SpinnakerBackend:
         return provenance
 
 
-def virtual_machine(deployment: Deployment, layout: str) -> MachineDescription:
+def virtual_machine(deployment: Deployment) -> MachineDescription:
     """Choose the virtual board's size: the smallest standard machine that the network fits, or the deployment's if that is none or smaller.
 
     Parameters
     ----------
     deployment : Deployment
-    layout : str
     """
     given = deployment.machine
     if given.name not in STANDARD_MACHINES:
         return given
-    slices = deployment.slices
-    n_cores = len(slices.kind) + (int(np.count_nonzero(slices.kind == NEURON)) if layout == "split" else 0)
     cores_a_chip = float(given.n_cores.mean())
     for name in STANDARD_MACHINES:
         machine = load_board_config(name)
-        if machine.n_boards >= given.n_boards or machine.n_chips * cores_a_chip >= CHIPS_MARGIN * n_cores:
+        if machine.n_boards >= given.n_boards or machine.n_chips * cores_a_chip >= CHIPS_MARGIN * deployment.slices.n_slices:
             return machine if machine.n_boards < given.n_boards else given
     return given
 

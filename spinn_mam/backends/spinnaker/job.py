@@ -45,8 +45,8 @@ class Job:
         Of each population.
     shifts : tuple of (int, int)
         Ring-buffer shifts of each population, excitatory and inhibitory.
-    layout : str
-        ``"combined"`` or ``"split"``.
+    synapse_cores : tuple of int
+        Synapse cores a slice of each population; 0 for combined cores.
     time_scale_factor : float
     delay_offset_steps : int
         Added to each delay of the network.
@@ -58,7 +58,7 @@ class Job:
     n_steps: int
     neurons_per_core: tuple[int, ...]
     shifts: tuple[tuple[int, int], ...]
-    layout: str
+    synapse_cores: tuple[int, ...]
     time_scale_factor: float
     delay_offset_steps: int
 
@@ -88,7 +88,8 @@ class Job:
             raise DocumentError(str(path), "format", f"expected '{FORMAT}'")
         spec = NetworkSpec.from_dict(content.pop("network"))
         network = Network.from_seed(spec, content.pop("connectivity_seed"))
-        content["neurons_per_core"] = tuple(content["neurons_per_core"])
+        for name in ("neurons_per_core", "synapse_cores"):
+            content[name] = tuple(content[name])
         content["shifts"] = tuple((int(a), int(b)) for a, b in content["shifts"])
         return cls(network=network, **content)
 

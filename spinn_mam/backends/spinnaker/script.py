@@ -1,6 +1,6 @@
 """The PyNN script: a job as populations and projections on sPyNNaker 7.4.1.
 
-Every population gets our neurons per core and ring-buffer shifts; sPyNNaker places and routes. Units change from NEST's to
+Every population gets our neurons per core, synapse cores and ring-buffer shifts; sPyNNaker places and routes. Units change from NEST's to
 PyNN's (nA, nF). Each neuron has one Poisson source of the summed rate, connected one to one with a delay of one step, which
 lets split cores take the input over shared memory; the drive's own delay only moves independent counts in time.
 
@@ -107,7 +107,6 @@ def _population(job: Job, index: int) -> Any:
         created.record("spikes")
         return created
     n = population.neuron
-    has_synapses = any(projection.target == index and projection.n_synapses > 0 for projection in job.network.spec.projections)
     model = sim.IF_curr_exp(
         tau_m=n.tau_m,
         cm=n.C_m / PA_PER_NA,  # pF to nF, the same factor
@@ -124,8 +123,7 @@ def _population(job: Job, index: int) -> Any:
         model,
         label=population.name,
         neurons_per_core=job.neurons_per_core[index],
-        # without synapses there is no synapse core, and 7.4.1 finds no core for the drive of a split population
-        n_synapse_cores=0 if job.layout == "combined" or not has_synapses else None,
+        n_synapse_cores=job.synapse_cores[index],
         max_expected_summed_weight=[SHARE_OF_RANGE * 2.0**shift for shift in job.shifts[index]],
         seed=synapse_seed(job.network, index),
     )
