@@ -11,6 +11,7 @@ VERSION = re.search(r'__version__ = "([^"]+)"', (ROOT / "spinn_mam" / "__init__.
 EXTRAS = {
     "nest": ["nest-simulator==3.10.*"],
     "spinnaker": ["sPyNNaker==1!7.4.1"],
+    "pynn": ["PyNN>=0.13,<0.14"],
     "board": ["unicorn==2.1.4"],
     "portal": ["hbp_neuromorphic_platform==0.11.2"],
     "test": ["pytest", "pytest-xdist", "hypothesis", "ruff", "mypy", "scipy-stubs", "types-psutil", "build", "nox", "pre-commit"],

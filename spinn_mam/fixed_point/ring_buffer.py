@@ -10,7 +10,8 @@ Method
     of every synapse at the largest weight, and not less than the largest single weight. The shift is the number of bits of
     that sum's whole part in nA. A weight w (nA) becomes round(w 2^(15 - shift)). This module is the same rule, written from
     the behaviour of ``population_vertex.py`` of sPyNNaker 1!7.4.1 (``get_ring_buffer_shifts``), for projections with a
-    fixed total number of synapses; a Poisson drive counts as one source for each neuron with one synapse.
+    fixed total number of synapses, or given by the statistics of a list; a Poisson drive counts as one source for each
+    neuron with one synapse.
 
 Cost
     A few special functions for each projection.
@@ -22,6 +23,7 @@ Reference
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,6 +69,30 @@ class _Moments:
         return self.squares / (self.n - 1.0) if self.n > 1 else 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What the rule asks of the synapses of one projection onto one receptor.
+
+    Attributes
+    ----------
+    n : float
+        Largest number of them onto one neuron.
+    mean, variance, largest : float
+        Of the weights' magnitudes (nA, nA^2, nA).
+    delay_variance : float
+        ms^2.
+    rate : float or None
+        Spikes/s of each Poisson source; None for neurons and other sources, whose rates are not known.
+    """
+
+    n: float
+    mean: float
+    variance: float
+    largest: float
+    delay_variance: float
+    rate: float | None = None
+
+
 @dataclass(slots=True)
 class _Receptor:
     """What one receptor of one population receives."""
@@ -77,13 +103,13 @@ class _Receptor:
     total: float = 0.0
     largest: float = 0.0
 
-    def add(self, n: float, weight: tuple[float, float, float], delay_variance: float, rate: float, spikes_per_step: float) -> None:
-        mean, variance, largest = weight
-        self.weights.add(mean, variance, n)
-        self.delays.add(0.0, delay_variance, n)
-        self.rates.add(rate, 0.0, n)
-        self.largest = max(self.largest, largest)
-        self.total += spikes_per_step * largest * n
+    def add(self, inputs: Inputs, dt: float) -> None:
+        rate, per_step = _source_rate(inputs.rate, dt) if inputs.rate else (SPIKES_PER_SECOND, max(1.0, SPIKES_PER_SECOND * dt / 1000.0))
+        self.weights.add(inputs.mean, inputs.variance, inputs.n)
+        self.delays.add(0.0, inputs.delay_variance, inputs.n)
+        self.rates.add(rate, 0.0, inputs.n)
+        self.largest = max(self.largest, inputs.largest)
+        self.total += per_step * inputs.largest * inputs.n
 
 
 def ring_buffer_shifts(spec: NetworkSpec) -> npt.NDArray[np.int64]:
@@ -107,22 +133,45 @@ def ring_buffer_shifts(spec: NetworkSpec) -> npt.NDArray[np.int64]:
     for p, population in enumerate(spec.populations):
         if population.is_source:
             continue
-        receptors = [_Receptor(_Moments(), _Moments(), _Moments()) for _ in range(2)]
+        inputs: tuple[list[Inputs], list[Inputs]] = ([], [])
         for projection in spec.projections:
             if projection.target == p and projection.n_synapses > 0:
-                _add_projection(receptors[projection.receptor == "inhibitory"], projection, spec)
+                inputs[projection.receptor == "inhibitory"].append(_projection_inputs(projection, spec))
         if population.drive is not None and population.drive.rate > 0:
             weight = abs(population.drive.weight) / 1000.0
-            rate, per_step = _source_rate(population.drive.rate, spec.dt)
-            receptors[population.drive.weight < 0].add(1.0, (weight, 0.0, weight), 0.0, rate, per_step)
-        for r, receptor in enumerate(receptors):
-            shifts[p, r] = _shift(_largest_sum(receptor, spec.dt))
-            if shifts[p, r] > MAX_SHIFT:
-                raise UsageError(
-                    f"population {population.name}: inputs of up to {_largest_sum(receptor, spec.dt):.3g} nA need a shift of {shifts[p, r]}, "
-                    f"at most {MAX_SHIFT} fit s16.15: weights are in pA, check their unit"
-                )
+            inputs[population.drive.weight < 0].append(Inputs(1.0, weight, 0.0, weight, 0.0, population.drive.rate))
+        for r in range(2):
+            shifts[p, r] = ring_buffer_shift(inputs[r], spec.dt, population.name)
     return shifts
+
+
+def ring_buffer_shift(inputs: Iterable[Inputs], dt: float, name: str) -> int:
+    """Compute the left shift of the ring buffer of one receptor of one population.
+
+    Parameters
+    ----------
+    inputs : iterable of Inputs
+        Of all projections, in their order.
+    dt : float
+        Time step (ms).
+    name : str
+        Of the population, for the message.
+
+    Raises
+    ------
+    UsageError
+        If a slot would not fit s16.15.
+    """
+    receptor = _Receptor(_Moments(), _Moments(), _Moments())
+    for each in inputs:
+        receptor.add(each, dt)
+    largest = _largest_sum(receptor, dt)
+    shift = _shift(largest)
+    if shift > MAX_SHIFT:
+        raise UsageError(
+            f"population {name}: inputs of up to {largest:.3g} nA need a shift of {shift}, at most {MAX_SHIFT} fit s16.15: check the unit of weights"
+        )
+    return shift
 
 
 def weight_scales(shifts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
@@ -162,17 +211,13 @@ def quantise_weights(weight: npt.NDArray[np.float64], scale: float) -> tuple[npt
     return np.minimum(rounded, WEIGHT_MAX).astype(np.uint16), n_zero, n_saturated
 
 
-def _add_projection(receptor: _Receptor, projection: Projection, spec: NetworkSpec) -> None:
+def _projection_inputs(projection: Projection, spec: NetworkSpec) -> Inputs:
     n_target = spec.populations[projection.target].size
     # The largest in-degree that one of all synapses' targets is likely to have.
     n = float(stats.binom.ppf(1.0 - CHANCE / projection.n_synapses, projection.n_synapses, 1.0 / n_target))
     source = spec.populations[projection.source]
-    if source.is_source and source.source_rate > 0:
-        rate, per_step = _source_rate(source.source_rate, spec.dt)
-    else:
-        rate, per_step = SPIKES_PER_SECOND, max(1.0, SPIKES_PER_SECOND * spec.dt / 1000.0)
-    weight = _weight_statistics(projection.weight, projection.n_synapses)
-    receptor.add(n, weight, _variance(projection.delay), rate, per_step)
+    mean, variance, largest = _weight_statistics(projection.weight, projection.n_synapses)
+    return Inputs(n, mean, variance, largest, _variance(projection.delay), source.source_rate if source.is_source else None)
 
 
 def _source_rate(rate: float, dt: float) -> tuple[float, float]:

@@ -19,6 +19,7 @@ LEVELS = [
     {"comparison"},
     {"nest_reference"},
     {"backends", "bench"},
+    {"pynn"},
     {"report"},
     {"flow"},
     {"cli", "board_commands", "bench_commands"},
@@ -35,7 +36,7 @@ ONLY = {
     "analysis": {"recording", "errors"},
     "comparison": {"analysis", "recording", "errors"},
 }
-#: The one place that may import a package.
+#: Where a package may be imported.
 ONE_PLACE = {
     "nest": "nest_reference",
     "unicorn": "virtual_board",

@@ -1,0 +1,135 @@
+"""Populations, views of them and assemblies: PyNN's own, with parameters and initial values kept as arrays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pyNN import common, errors
+from pyNN.parameters import LazyArray, ParameterSpace, simplify
+
+from spinn_mam.fixed_point.s1615 import to_s1615
+from spinn_mam.pynn import cells, not_there, simulator
+from spinn_mam.pynn.recording import Recorder
+
+
+class _Values:
+    """Parameters and initial values of a population or a view, which are those of the whole population."""
+
+    def _whole(self) -> tuple[Any, npt.NDArray[np.int64]]:
+        """Return the population and the indices in it."""
+        raise NotImplementedError
+
+    def _get_parameters(self, *names: str) -> Any:
+        population, indices = self._whole()
+        unknown = [name for name in names if name not in population.values]
+        if unknown:
+            raise errors.NonExistentParameterError(unknown[0], population.celltype, list(population.values))
+        found = {name: simplify(population.values[name][indices]) for name in names}
+        return ParameterSpace(found, population.celltype.get_schema(), shape=(len(indices),))
+
+    # Native parameters have the standard names and units.
+    _get_native_parameters = _get_parameters
+
+    def _set_parameters(self, parameters: Any) -> None:
+        population, indices = self._whole()
+        parameters.evaluate(simplify=False)
+        new = {name: value.copy() for name, value in population.values.items()}
+        for name, value in parameters.items():
+            new[name][indices] = value
+        population.take(new)
+
+    def initialize(self, **initial_values: Any) -> None:
+        """Set initial values of state variables; see PyNN."""
+        population, indices = self._whole()
+        for variable, value in initial_values.items():
+            if variable not in population.initial:
+                known = ", ".join(population.initial) or "none: it is a spike source"
+                kind = population.celltype.__class__.__name__
+                raise errors.InvalidParameterValueError(f"'{variable}' is no state variable of {kind}; it has {known}")
+            drawn = np.asarray(LazyArray(value, shape=(len(indices),), dtype=float).evaluate(simplify=False), float)
+            for extreme in (drawn.min(), drawn.max()):
+                to_s1615(float(extreme))
+            population.initial[variable][indices] = drawn
+            population.initial_values[variable] = LazyArray(population.initial[variable].copy(), shape=(population.size,), dtype=float)
+            if simulator.state.running:
+                simulator.state.prepared().set_variable(variable, population.all_cells[indices].astype(np.int64), drawn)
+
+
+class Assembly(common.Assembly):
+    """Several populations and views as one; see PyNN."""
+
+    _simulator = simulator
+
+
+class PopulationView(_Values, common.PopulationView):
+    """Some cells of a population; see PyNN."""
+
+    _assembly_class = Assembly
+    _simulator = simulator
+
+    def _whole(self) -> tuple[Any, npt.NDArray[np.int64]]:
+        return self.grandparent, self.index_in_grandparent(np.arange(self.size))
+
+    @property
+    def initial_values(self) -> dict[str, Any]:
+        """Initial values of the state variables, of the view's cells."""
+        population, indices = self._whole()
+        return {name: LazyArray(value[indices], shape=(self.size,), dtype=float) for name, value in population.initial.items()}
+
+    def _get_view(self, selector: Any, label: str | None = None) -> PopulationView:
+        return PopulationView(self, selector, label)
+
+
+class Population(_Values, common.Population):
+    """Cells of one type; see PyNN."""
+
+    _simulator = simulator
+    _recorder_class = Recorder
+    _assembly_class = Assembly
+
+    def _create_cells(self) -> None:
+        if not isinstance(self.celltype, cells.IF_curr_exp | cells.SpikeSourceArray | cells.SpikeSourcePoisson):
+            kind = f"{type(self.celltype).__module__}.{type(self.celltype).__name__}"
+            raise not_there.NotThereError(f"cell type {kind} is not there: use {not_there.THERE['cells']} of spinn_mam.pynn")
+        state = simulator.state
+        self.all_cells = np.array([simulator.ID(i) for i in range(state.n_cells, state.n_cells + self.size)], dtype=simulator.ID)
+        for cell in self.all_cells:
+            cell.parent = self
+        self._mask_local = np.ones(self.size, bool)
+        self.currents: dict[int, list[Any]] = {}
+        self.initial = {name: np.full(self.size, float(value)) for name, value in self.celltype.default_initial_values.items()}
+        parameters = self.celltype.native_parameters
+        parameters.shape = (self.size,)
+        parameters.evaluate(simplify=False)
+        self.take({name: np.array(value) for name, value in parameters.as_dict().items()})
+        self.number = len(state.populations)
+        state.n_cells += self.size
+        state.populations.append(self)
+        state.changed()
+
+    def take(self, values: dict[str, npt.NDArray[Any]]) -> None:
+        """Check parameters and keep them.
+
+        Parameters
+        ----------
+        values : dict of ndarray, shape (size,)
+            All parameters, by name.
+        """
+        if self.is_neuron:
+            rows = np.column_stack([values[name] for name in cells.PARAMETERS]).astype(float)
+            self.constants, self.kind = cells.constants_of(rows, simulator.state.dt, self.label)
+        self.values = values
+        simulator.state.changed()
+
+    @property
+    def is_neuron(self) -> bool:
+        """Whether it has neurons, not sources of spikes."""
+        return isinstance(self.celltype, cells.IF_curr_exp)
+
+    def _whole(self) -> tuple[Any, npt.NDArray[np.int64]]:
+        return self, np.arange(self.size)
+
+    def _get_view(self, selector: Any, label: str | None = None) -> PopulationView:
+        return PopulationView(self, selector, label)
