@@ -10,6 +10,7 @@ import inspect
 from typing import Any
 
 from pyNN import connectors, standardmodels
+from pyNN.models import BaseCellType
 from pyNN.standardmodels import cells, electrodes, synapses
 
 from spinn_mam.errors import UsageError
@@ -64,4 +65,4 @@ def stand_in(name: str) -> Any:
     def refuse(self: Any, *arguments: Any, **parameters: Any) -> None:
         raise NotThereError(message)
 
-    return type(name, (), {"__init__": refuse, "__doc__": message})
+    return type(name, (BaseCellType,) if kind == "cells" else (), {"__init__": refuse, "__doc__": message})

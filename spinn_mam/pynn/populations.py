@@ -7,11 +7,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from pyNN import common, errors
-from pyNN.parameters import LazyArray, ParameterSpace, simplify
+from pyNN.parameters import LazyArray, ParameterSpace, Sequence, simplify
 
 from spinn_mam.fixed_point.s1615 import to_s1615
 from spinn_mam.pynn import cells, not_there, simulator
 from spinn_mam.pynn.recording import Recorder
+
+
+def _each(value: Any, n: int) -> npt.NDArray[Any]:
+    """Return an array with the value of each of n cells."""
+    if isinstance(value, np.ndarray) and value.shape == (n,):
+        return value.copy()
+    out = np.empty(n, object if isinstance(value, Sequence) else float)
+    for i in range(n):
+        out[i] = value
+    return out
 
 
 class _Values:
@@ -37,7 +47,7 @@ class _Values:
         parameters.evaluate(simplify=False)
         new = {name: value.copy() for name, value in population.values.items()}
         for name, value in parameters.items():
-            new[name][indices] = value
+            new[name][indices] = _each(value, len(indices))
         population.take(new)
 
     def initialize(self, **initial_values: Any) -> None:
@@ -49,6 +59,8 @@ class _Values:
                 kind = population.celltype.__class__.__name__
                 raise errors.InvalidParameterValueError(f"'{variable}' is no state variable of {kind}; it has {known}")
             drawn = np.asarray(LazyArray(value, shape=(len(indices),), dtype=float).evaluate(simplify=False), float)
+            if not np.isfinite(drawn).all():
+                raise errors.InvalidParameterValueError(f"initial values of '{variable}' in '{population.label}' must be finite")
             for extreme in (drawn.min(), drawn.max()):
                 to_s1615(float(extreme))
             population.initial[variable][indices] = drawn
@@ -93,6 +105,8 @@ class Population(_Values, common.Population):
         if not isinstance(self.celltype, cells.IF_curr_exp | cells.SpikeSourceArray | cells.SpikeSourcePoisson):
             kind = f"{type(self.celltype).__module__}.{type(self.celltype).__name__}"
             raise not_there.NotThereError(f"cell type {kind} is not there: use {not_there.THERE['cells']} of spinn_mam.pynn")
+        if self.size < 1:
+            raise errors.InvalidDimensionsError(f"population '{self.label}' has {self.size} cells: it needs at least one")
         state = simulator.state
         self.all_cells = np.array([simulator.ID(i) for i in range(state.n_cells, state.n_cells + self.size)], dtype=simulator.ID)
         for cell in self.all_cells:
@@ -101,9 +115,13 @@ class Population(_Values, common.Population):
         self.currents: dict[int, list[Any]] = {}
         self.initial = {name: np.full(self.size, float(value)) for name, value in self.celltype.default_initial_values.items()}
         parameters = self.celltype.native_parameters
-        parameters.shape = (self.size,)
-        parameters.evaluate(simplify=False)
-        self.take({name: np.array(value) for name, value in parameters.as_dict().items()})
+        try:
+            parameters.shape = (self.size,)
+            parameters.evaluate(simplify=False)
+        except ValueError as error:
+            message = f"population '{self.label}' has {self.size} cells: a parameter is one value, or a list of as many ({error})"
+            raise errors.InvalidDimensionsError(message) from None
+        self.take({name: _each(value, self.size) for name, value in parameters.as_dict().items()})
         self.number = len(state.populations)
         state.n_cells += self.size
         state.populations.append(self)

@@ -70,6 +70,10 @@ class Projection(common.Projection):
         connector.connect(self)
         self._columns = self._join()
         del self._pieces
+        listed = getattr(connector, "conn_list", None)
+        if listed is not None and len(listed) != len(self):
+            message = f"{self.label}: {len(listed) - len(self)} of {len(listed)} listed connections have an index that '{self.post.label}' has not"
+            raise errors.ConnectionError(message)
         simulator.state.projections.append(self)
         simulator.state.changed()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from pyNN import common
@@ -96,6 +97,8 @@ class State(common.control.BaseState):
 
     def run_until(self, time: float) -> None:
         """Run until a time (ms), rounded to the nearest step."""
+        if not math.isfinite(time):
+            raise UsageError(f"run to {time} ms: the time must be finite")
         stop = round(time / self.dt)
         if not self.populations:
             raise UsageError("there is nothing to run: call setup() and make a Population first")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numba
 import numpy as np
@@ -35,6 +35,19 @@ CHUNK_STEPS = 1000
 Spikes = tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]
 
 
+class SpikeInput(Protocol):
+    """What gives the counts of Poisson input and spike sources, as :class:`MachineSources` does."""
+
+    def fill(self, counts: npt.NDArray[np.uint16], step: int, n_steps: int) -> None:
+        """Write the counts of steps [step, step + n_steps) into their rows, step modulo the number of rows."""
+
+    def save_state(self) -> dict[str, npt.NDArray[Any]]:
+        """Copy what the spikes to come depend on."""
+
+    def restore_state(self, saved: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Go to a state that :meth:`save_state` gave."""
+
+
 class Emulation:
     """A prepared network and its state.
 
@@ -46,8 +59,8 @@ class Emulation:
         Potentials to start from (mV, s16.15), in the layout's order; kept and changed.
     threads : int
         The most that are used; while other processes keep them waiting, one thread is. Results do not depend on it.
-    sources : MachineSources, optional
-        Take the spikes of the machine's own Poisson sources; otherwise they come from streams of this package.
+    sources : SpikeInput, optional
+        Take the counts of all Poisson input and sources from here; otherwise they come from streams of this package.
     chunk : int
         Steps of one call of the time loop, at most.
 
@@ -65,7 +78,7 @@ class Emulation:
         v: npt.NDArray[np.int32],
         *,
         threads: int = 1,
-        sources: MachineSources | None = None,
+        sources: SpikeInput | None = None,
         chunk: int = CHUNK_STEPS,
     ) -> None:
         self.layout, self.store = layout, store
