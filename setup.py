@@ -13,6 +13,7 @@ EXTRAS = {
     "spinnaker": ["sPyNNaker==1!7.4.1"],
     "pynn": ["PyNN>=0.13,<0.14"],
     "board": ["unicorn==2.1.4"],
+    "formats": ["nixio==1.5.*", "pyarrow>=26"],
     "portal": ["hbp_neuromorphic_platform==0.11.2"],
     "test": ["pytest", "pytest-xdist", "hypothesis", "ruff", "mypy", "scipy-stubs", "types-psutil", "build", "nox", "pre-commit"],
     "docs": ["sphinx", "furo", "myst-nb", "sphinxcontrib-bibtex"],

@@ -22,7 +22,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from spinn_mam import __version__, bench_commands, board_commands
+from spinn_mam import __version__, bench_commands, board_commands, result_commands
 from spinn_mam.errors import AccuracyError, RunFailedError, SpinnMamError, UsageError
 
 app = typer.Typer(
@@ -277,24 +277,8 @@ def compare(
         raise AccuracyError(f"the run does not agree with the reference: {', '.join(failed)}")
 
 
-@app.command()
-def plot(
-    run_folder: Annotated[Path, typer.Argument(help="Run folder, or a recording (.npz).", metavar="RUN")],
-    out: Annotated[Path | None, typer.Option("--out", help="Folder for the pictures; default figures, in the run folder.")] = None,
-) -> None:
-    """Draw a run's figures as PNG."""
-    from spinn_mam.flow.run import plot_run
-
-    for path in plot_run(run_folder, out or (run_folder if run_folder.is_dir() else run_folder.parent) / "figures"):
-        typer.echo(str(path))
-
-
-@app.command()
-def cite(run_folder: Annotated[Path, typer.Argument(help="Run folder.", metavar="RUN")]) -> None:
-    """Print BibTeX of what a run used."""
-    from spinn_mam.flow.run import cite_run
-
-    typer.echo(cite_run(run_folder))
+for verb in (result_commands.plot, result_commands.export, result_commands.cite):
+    app.command()(verb)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The verbs run, plan, plot and cite: stages, then what a user sees of them."""
+"""The verbs run, plan and cite: stages, then what a user sees of them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from spinn_mam.provenance import manifest
 from spinn_mam.recording import Recording
 from spinn_mam.report import tables
 from spinn_mam.report.html import write_report
-from spinn_mam.report.run_report import RunResult, mapping_picture, report_content, run_figures
+from spinn_mam.report.run_report import RunResult, mapping_picture, report_content
 
 #: Packages that a backend's results depend on.
 PACKAGES = {"nest": ("nest-simulator",), "spinnaker": ("sPyNNaker", "unicorn")}
@@ -141,20 +141,6 @@ def find_recording(path: Path) -> Recording:
     if engine.read_record(stage) is None:
         raise UsageError(f"{path} is no run folder with a finished simulation: give the folder that 'spinn-mam run' named")
     return Recording.load(stage / "recording.npz")
-
-
-def plot_run(run: Path, out: Path) -> list[Path]:
-    """Draw the figures of a run folder."""
-    recording = find_recording(run)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"--out {out}: cannot be made ({error.strerror}); name another folder") from None
-    paths = []
-    for name, figure in run_figures(recording).items():
-        paths.append(out / f"{name}.png")
-        figure.savefig(paths[-1], dpi=150)
-    return paths
 
 
 def cite_run(run: Path) -> str:

@@ -26,6 +26,7 @@ from spinn_mam.report import statistics_figures
 from spinn_mam.report.content import Absent, Cell, Citation, KeyNumber, Mark, Override, Picture, ReportContent, Table, Verdict
 from spinn_mam.report.machine_picture import draw_populations, mapping_figure
 from spinn_mam.report.model_tables import format_value, value_rows
+from spinn_mam.report.run_figures import MOST_ANALYSED_MS, SHOWN_MS, Shown, run_figures, unavailable
 from spinn_mam.report.tables import LATE, fault_lines, loss_lines, mapping_rows
 
 FULL_SCALE = "full scale"
@@ -127,16 +128,10 @@ def report_content(result: RunResult, manifest: Mapping[str, Any]) -> ReportCont
     why = comparison if isinstance(comparison, str) else "no comparison was made."
     content: dict[str, Any] = {}
     board = (_board_table(provenance["board"]),) if provenance.get("board", {}).get("binaries") else ()
-    if board:
-        content["analysis"] = board
+    content["analysis"] = (*_analysis_pictures(recording, comparison, str(result.settings["protocol"])), *board)
     if isinstance(comparison, Comparison):
         content["verdict"] = Verdict(comparison.verdict, _verdict_sentence(comparison))
         content["accuracy"] = _accuracy_table(comparison)
-        content["analysis"] = (
-            Picture(statistics_figures.verdict_figure(comparison), "Verdict by population and statistic"),
-            Picture(statistics_figures.distributions_figure(comparison), "Distributions of rate, CV and correlation against the reference"),
-            *board,
-        )
     else:
         content["verdict"] = content["accuracy"] = Absent(str(scrub(why)))
     if result.deployment is not None:
@@ -164,6 +159,22 @@ def report_content(result: RunResult, manifest: Mapping[str, Any]) -> ReportCont
         command=str(manifest.get("command", "")),
         **content,
     )
+
+
+def _analysis_pictures(recording: Recording, comparison: Comparison | str | None, protocol: str) -> tuple[Picture, ...]:
+    """Draw what stands below the first screen: verdict, distributions, spectra and rates in time, of the first minute of a long run."""
+    compared = comparison if isinstance(comparison, Comparison) else None
+    of = Shown(recording, 0.0, min(recording.duration_ms, MOST_ANALYSED_MS), SHOWN_MS, protocol, compared)
+    captions = {
+        "verdict": "Verdict by population and statistic",
+        "distributions": "Distributions of single-neuron rates, CVs of intervals and correlations of pairs",
+        "spectra": "Power spectra of population activity",
+        "activity": "Population rates in time",
+    }
+    missing = unavailable(of)
+    names = [name for name in captions if name not in missing]
+    figures = run_figures(of, names)
+    return tuple(Picture(figures[name], captions[name]) for name in names)
 
 
 def _verdict_sentence(c: Comparison) -> str:
@@ -252,11 +263,3 @@ def _rates_figure(spec: NetworkSpec, recording: Recording, comparison: Compariso
     published = {p.name: rate for p, rate in zip(spec.populations, spec.expected_rates, strict=True) if not p.is_source}
     rates = {name: rate for name, rate in recording.rates().items() if name in published}
     return statistics_figures.rates_figure(rates, recording.duration_ms, published, comparison if isinstance(comparison, Comparison) else None)
-
-
-def run_figures(recording: Recording) -> dict[str, Figure]:
-    """Figures that a recording alone gives, by name."""
-    return {
-        "raster": statistics_figures.raster_figure(recording),
-        "rates": statistics_figures.rates_figure(recording.rates(), recording.duration_ms, {}),
-    }

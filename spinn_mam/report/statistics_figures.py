@@ -18,8 +18,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from spinn_mam.analysis import PopulationStatistics, Sample
-from spinn_mam.comparison import PROTOCOLS, Comparison, Row
-from spinn_mam.comparison.protocols import STATISTICS, Statistic
+from spinn_mam.comparison import Comparison, Row
+from spinn_mam.comparison.protocols import STATISTICS, Protocol, Statistic
 from spinn_mam.comparison.verdict import RELATIVE
 from spinn_mam.recording import Recording
 
@@ -146,37 +146,63 @@ def rates_figure(
     return figure
 
 
-def distributions_figure(comparison: Comparison) -> Figure:
-    """Draw the distributions that the protocol compares: the run as a line over the range of the reference's seeds."""
-    protocol = PROTOCOLS[comparison.protocol]
-    names = [p.name for p in comparison.candidate]
-    figure = Figure(figsize=(7.4, 0.95 * len(names) + 1.1), layout="constrained")
-    grid = figure.subplots(len(names), len(STATISTICS), squeeze=False, sharex="col")
-    colours = population_colours(names)
-    rows = {(row.statistic, row.population): row for row in comparison.rows}
+def distributions_figure(
+    candidate: Sequence[PopulationStatistics],
+    protocol: Protocol,
+    seeds: Sequence[Sequence[PopulationStatistics]] = (),
+    rows: Sequence[Row] = (),
+) -> Figure:
+    """Draw the distributions over neurons and pairs that a protocol compares: the run as a line over the range of the reference's seeds.
+
+    Parameters
+    ----------
+    candidate : sequence of PopulationStatistics
+        The run, by population.
+    protocol : Protocol
+        Says which neurons and pairs have a value.
+    seeds : sequence of sequence of PopulationStatistics
+        The reference in a window of the same length, by seed and population; none if there is no reference.
+    rows : sequence of Row
+        The comparison's rows, whose outcome stands in the panels.
+    """
+    figure = Figure(figsize=(7.4, 0.95 * len(candidate) + 1.1), layout="constrained")
+    grid = figure.subplots(len(candidate), len(STATISTICS), squeeze=False, sharex="col")
+    colours = population_colours([p.name for p in candidate])
+    outcome = {(row.statistic, row.population): row for row in rows}
     for c, statistic in enumerate(STATISTICS):
-        seeds = [[protocol.sample(statistic, population) for population in seed] for seed in comparison.seeds]
-        low, high = _shown_range([sample for seed in seeds for sample in seed], statistic)
-        edges = _edges(low, high, statistic, comparison.candidate[0])
-        for p, name in enumerate(names):
+        run = [protocol.sample(statistic, population) for population in candidate]
+        reference = [[protocol.sample(statistic, population) for population in seed] for seed in seeds]
+        low, high = _shown_range([sample for samples in (reference or [run]) for sample in samples], statistic)
+        edges = _edges(low, high, statistic, candidate[0])
+        for p, population in enumerate(candidate):
             axes = grid[p, c]
-            densities = np.array([_density(seed[p], edges) for seed in seeds])
-            axes.fill_between(edges, *_stairs(densities), step="post", color=_REFERENCE, alpha=0.55, linewidth=0.3)
-            axes.stairs(_density(protocol.sample(statistic, comparison.candidate[p]), edges), edges, color=colours[p], linewidth=1.2)
+            if reference:
+                densities = np.array([_density(seed[p], edges) for seed in reference])
+                axes.fill_between(edges, *_stairs(densities), step="post", color=_REFERENCE, alpha=0.55, linewidth=0.3)
+            axes.stairs(_density(run[p], edges), edges, color=colours[p], linewidth=1.2, fill=False)
+            if run[p].n:
+                axes.plot(run[p].mean(), 0, "^", color=colours[p], markersize=4.5, markeredgewidth=0, clip_on=False, zorder=3)
             axes.set(xlim=(edges[0], edges[-1]), yticks=[])
             axes.set_ylim(bottom=0)
-            row = rows[statistic, name]
-            word, colour = ("weak", "0.45") if row.weak else ("pass", "#1b7837") if row.passed else ("FAIL", "#b2182b")
-            axes.text(0.985, 0.9, word, transform=axes.transAxes, ha="right", va="top", fontsize=7.5, color=colour)
+            row = outcome.get((statistic, population.name))
+            if row is not None:
+                word, colour = ("weak", "0.45") if row.weak else ("pass", "#1b7837") if row.passed else ("FAIL", "#b2182b")
+                axes.text(0.985, 0.9, word, transform=axes.transAxes, ha="right", va="top", fontsize=7.5, color=colour)
             _plain(axes)
             axes.spines["left"].set_visible(False)
             axes.tick_params(labelsize=8)
             if c == 0:
-                axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
+                axes.set_ylabel(population.name, rotation=0, ha="right", va="center", fontsize=9)
         grid[-1, c].set_xlabel(_UNITS[statistic], fontsize=9)
         grid[0, c].set_title(_TITLES[statistic], fontsize=10)
-    handles = [Line2D([], [], color="0.25", linewidth=1.2, label="this run"), Patch(color=_REFERENCE, alpha=0.55, label="range of reference seeds")]
-    figure.legend(handles=handles, loc="outside upper center", ncols=2, frameon=False, fontsize=8)
+    handles: list[Patch | Line2D] = [
+        Line2D([], [], color="0.25", linewidth=1.2, label="this run"),
+        Line2D([], [], color="0.25", marker="^", linestyle="", markersize=4.5, label="its mean"),
+    ]
+    if seeds:
+        handles.append(Patch(color=_REFERENCE, alpha=0.55, label=f"range of {len(seeds)} reference seeds"))
+    title = f"windows of {candidate[0].duration_ms / 1000:g} s" if candidate else None
+    figure.legend(handles=handles, loc="outside upper center", ncols=3, frameon=False, fontsize=8, title=title, title_fontsize=8)
     return figure
 
 

@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 
-from spinn_mam.comparison import build_reference_statistics, compare
+from spinn_mam.comparison import PROTOCOLS, build_reference_statistics, compare
 from spinn_mam.comparison.verdict import RELATIVE
 from spinn_mam.recording import Recording
 from spinn_mam.report.statistics_figures import distributions_figure, population_colours, raster_figure, rates_figure, verdict_figure
@@ -68,7 +68,7 @@ def test_verdict_and_distributions_name_every_row(reference, protocol):
     assert len(grid.axes[0].texts) == len(comparison.rows)
     assert svg(grid).count("<svg") == 1
     assert comparison.verdict == "fail"
-    figure = distributions_figure(comparison)
+    figure = distributions_figure(comparison.candidate, PROTOCOLS[protocol], comparison.seeds, comparison.rows)
     words = [axes.texts[0].get_text() for axes in figure.axes]
     assert words.count("FAIL") == sum(not r.passed and not r.weak for r in comparison.rows if r.statistic not in RELATIVE) > 0
     assert words.count("weak") == sum(r.weak for r in comparison.rows if r.statistic not in RELATIVE)
@@ -82,7 +82,8 @@ def test_a_silent_run_can_be_drawn(reference, protocol):
         raster_figure(silent),
         rates_figure({}, 0.0, {}, comparison),
         rates_figure({"E": 0.0}, 1000.0, {}),
-        distributions_figure(comparison),
+        distributions_figure(comparison.candidate, PROTOCOLS[protocol], comparison.seeds, comparison.rows),
+        distributions_figure(comparison.candidate, PROTOCOLS[protocol]),
         verdict_figure(comparison),
     ):
         assert "<svg" in svg(figure)
