@@ -26,7 +26,7 @@ Method
     sum of its own, which stop at 65,535 by themselves. The neuron core adds what they hand over as 32-bit words with two
     neurons each, neuron 2k in the lower half: a sum that passes 65,535 does **not** stop there. It wraps, and the carry
     raises the slot of neuron 2k + 1 by one. As long as the sums of a receptor stay within 16 bits, both layouts give the
-    same; :attr:`Trace.n_saturated` counts where they don't.
+    same; :class:`Overflows` counts where they don't.
 
 Cost
     Python integers: about 10 microseconds a neuron and step. For small networks.
@@ -88,6 +88,29 @@ class Synapse:
     core: int = 0
 
 
+@dataclass(slots=True)
+class Overflows:
+    """How often 16 bits were too few, counted in slots: one for each step, neuron and receptor.
+
+    Attributes
+    ----------
+    n_saturated : int
+        Slots whose inputs from everywhere sum to more than 65,535.
+    n_clipped_synapse, n_clipped_poisson : int
+        In the split layout: slots of synapse cores, and sums of Poisson cores, that stopped at 65,535.
+    n_wrapped : int
+        In the split layout: sums of neuron cores, carry included, of which only the lower 16 bits were kept.
+    n_carried : int
+        In the split layout: slots that a neighbour's carry raised.
+    """
+
+    n_saturated: int = 0
+    n_clipped_synapse: int = 0
+    n_clipped_poisson: int = 0
+    n_wrapped: int = 0
+    n_carried: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Trace:
     """Result of :func:`simulate`.
@@ -98,15 +121,14 @@ class Trace:
         Step and index of each spike of neurons and sources, in order.
     v : list of list of int
         Membrane potential (mV, s16.15) of each neuron at the beginning of each step, as the machine records it.
-    n_saturated : int
-        Slots whose inputs from everywhere sum to more than 65,535.
+    overflows : Overflows
     n_events : int
         Synapses passed by spikes.
     """
 
     spikes: list[tuple[int, int]]
     v: list[list[int]]
-    n_saturated: int
+    overflows: Overflows
     n_events: int
 
 
@@ -231,34 +253,35 @@ def simulate(
     bounds = _bounds(slices or [n])
     # ring[slot][core][receptor][neuron]; the 16-bit slots cannot tell 65,535 reached from 65,535 passed, so the true sums are kept beside them
     ring = [[[[0] * n for _ in range(2)] for _ in range(n_cores)] for _ in range(depth)]
-    sums = [[[0] * n for _ in range(2)] for _ in range(depth)]
+    sums = [[[[0] * n for _ in range(2)] for _ in range(n_cores)] for _ in range(depth)]
     outgoing: dict[int, list[Synapse]] = {}
     for synapse in synapses:
         outgoing.setdefault(synapse.source, []).append(synapse)
     states = [NeuronState(v, *i) for v, i in zip(v_init, i_init or [(0, 0)] * n, strict=True)]
     trace_v: list[list[int]] = []
     spikes: list[tuple[int, int]] = []
-    n_saturated = n_events = 0
+    overflows = Overflows()
+    n_events = 0
     for step in range(n_steps):
         now = step % depth
         trace_v.append([state.v for state in states])
-        extra = [drive(step, i) for i in range(n)]
-        slots = [_due([core[r] for core in ring[now]], extra if r == EXCITATORY else [0] * n, layout, bounds) for r in range(2)]
-        sums[now][EXCITATORY] = [a + b for a, b in zip(sums[now][EXCITATORY], extra, strict=True)]
-        n_saturated += sum(total > SLOT_MAX for totals in sums[now] for total in totals)
+        extra = [[drive(step, i) for i in range(n)], [0] * n]
+        slots = [_due([core[r] for core in ring[now]], extra[r], layout, bounds) for r in range(2)]
+        for r in range(2):
+            _count([core[r] for core in sums[now]], extra[r], layout, bounds, overflows)
         ring[now] = [[[0] * n for _ in range(2)] for _ in range(n_cores)]
-        sums[now] = [[0] * n for _ in range(2)]
+        sums[now] = [[[0] * n for _ in range(2)] for _ in range(n_cores)]
         fired = [i for i in range(n) if update_neuron(states[i], constants[i], (slots[0][i], slots[1][i]), shifts[i])]
         fired.extend(sources(step))
         spikes.extend((step, i) for i in fired)
         for i in fired:
             for s in outgoing.get(i, ()):
-                due = (step + s.delay) % depth
-                slot = ring[due][s.core if layout == "split" else 0][s.receptor]
+                due, core = (step + s.delay) % depth, s.core if layout == "split" else 0
+                slot = ring[due][core][s.receptor]
                 slot[s.target] = add_saturating(slot[s.target], s.weight)
-                sums[due][s.receptor][s.target] += s.weight
+                sums[due][core][s.receptor][s.target] += s.weight
                 n_events += 1
-    return Trace(spikes, trace_v, n_saturated, n_events)
+    return Trace(spikes, trace_v, overflows, n_events)
 
 
 def _bounds(slices: Sequence[int]) -> list[tuple[int, int]]:
@@ -273,3 +296,17 @@ def _due(cores: list[list[int]], extra: list[int], layout: str, bounds: list[tup
         return [add_saturating(slot, more) for slot, more in zip(cores[0], extra, strict=True)]
     handed = [*cores, [min(more, SLOT_MAX) for more in extra]]
     return [slot for lo, hi in bounds for slot in add_packed(core[lo:hi] for core in handed)]
+
+
+def _count(cores: list[list[int]], extra: list[int], layout: str, bounds: list[tuple[int, int]], overflows: Overflows) -> None:
+    """Count overflows of one receptor in one step, from sums that no 16 bits have cut."""
+    overflows.n_saturated += sum(sum(parts) > SLOT_MAX for parts in zip(*cores, extra, strict=True))
+    if layout == "combined":
+        return
+    overflows.n_clipped_synapse += sum(total > SLOT_MAX for core in cores for total in core)
+    overflows.n_clipped_poisson += sum(total > SLOT_MAX for total in extra)
+    handed = [sum(min(part, SLOT_MAX) for part in parts) for parts in zip(*cores, extra, strict=True)]
+    for lo, hi in bounds:
+        carries = [handed[i - 1] >> 16 if (i - lo) % 2 else 0 for i in range(lo, hi)]
+        overflows.n_carried += sum(carry > 0 for carry in carries)
+        overflows.n_wrapped += sum(total + carry > SLOT_MAX for total, carry in zip(handed[lo:hi], carries, strict=True))

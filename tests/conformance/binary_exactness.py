@@ -50,7 +50,7 @@ class Tally:
         self.n_potentials += expected.size
         self.n_spikes += len(spikes)
         self.n_events += trace.n_events
-        self.n_saturated += trace.n_saturated
+        self.n_saturated += trace.overflows.n_saturated
         self.n_driven += bool(network.drive)
         self.groups[network.kind, "split" if network.split else "combined", network.dt] += 1
         unequal = np.argwhere(recorded.v != expected)

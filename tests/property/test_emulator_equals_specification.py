@@ -1,21 +1,26 @@
 """The compiled time loop computes what the plain-integer specification says, bit by bit."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from unittest import mock
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spinn_mam.backends.emulator import layout as emulator_layout
 from spinn_mam.backends.emulator.build import store_from_synapses
 from spinn_mam.backends.emulator.drive import MAX_MEAN, poisson_count, poisson_thresholds
 from spinn_mam.backends.emulator.layout import DRIVE_WEIGHT, IS_SOURCE, make_layout
 from spinn_mam.backends.emulator.loop import Loop
+from spinn_mam.backends.emulator.split_sums import split_cores
+from spinn_mam.fixed_point import specification
 from spinn_mam.fixed_point.parameters import lif_constants
 from spinn_mam.fixed_point.s1615 import to_s1615
-from spinn_mam.fixed_point.specification import Synapse, simulate
+from spinn_mam.fixed_point.specification import Synapse
 from spinn_mam.network.spec import Distribution, NetworkSpec, NeuronParameters, PoissonDrive, Population, Projection
 from spinn_mam.network.streams import stream_key
+from spinn_mam.partitioning.structures import DELAY_EXTENSION, NEURON, POISSON_SOURCE, Connections, Partition, Slices, Vertices
 
 DT = 0.1
 MASK = (1 << 64) - 1
@@ -77,18 +82,69 @@ def networks(draw):
     return spec, synapses
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-@settings(max_examples=200, deadline=None)
-@given(network=networks(), data=st.data())
-def test_spikes_and_potentials_are_equal(threads, network, data):
-    spec, synapses = network
+@dataclass(frozen=True)
+class Cores:
+    """Cores of a split layout: neurons a core, ring-buffer slots, and which synapse core takes which slice's spikes."""
+
+    partition: Partition
+    synapse_core: np.ndarray
+
+    @property
+    def sizes(self):
+        """Neurons of each neuron core."""
+        slices = self.partition.slices
+        return (slices.hi - slices.lo)[slices.kind == NEURON].tolist()
+
+    def core_of(self, spec, population, local, synapse):
+        """Synapse core of a synapse: that of its source's slice, or of the delay extension if the ring buffer is too short."""
+        p, slices = population[synapse.target], self.partition.slices
+        source = population[synapse.source]
+        late = synapse.delay > self.partition.delay_slots[p]
+        kind = DELAY_EXTENSION if late else POISSON_SOURCE if spec.populations[source].is_source else NEURON
+        at = local[synapse.source]
+        (row,) = np.flatnonzero((slices.population == source) & (slices.kind == kind) & (slices.lo <= at) & (slices.hi > at) & (slices.vertex >= 0))
+        return int(self.synapse_core[p, row])
+
+
+@st.composite
+def split_layouts(draw, spec):
+    """Any number of neurons a core, one to four synapse cores for each, delays beyond the ring buffers or not."""
+    n = len(spec.populations)
+    per_core = [draw(st.integers(1, p.size)) for p in spec.populations]
+    rows = []
+    for p, population in enumerate(spec.populations):
+        own = [(p, lo, min(lo + per_core[p], population.size)) for lo in range(0, population.size, per_core[p])]
+        first = len(rows)
+        rows += [(*row, POISSON_SOURCE if population.is_source else NEURON, -1) for row in own]
+        if population.drive is not None:  # sends over shared memory, to no synapse core
+            rows += [(*row, POISSON_SOURCE, first + i) for i, row in enumerate(own)]
+        rows += [(*row, DELAY_EXTENSION, first + i) for i, row in enumerate(own)]
+    population, lo, hi, kind, serves = (np.array(column, np.int64) for column in zip(*rows, strict=True))
+    drive = (kind == POISSON_SOURCE) & (serves >= 0)
+    nothing = np.zeros(0, np.int64)
+    slices = Slices(population, kind, np.where(drive, -1, 0), lo, hi, serves, nothing, nothing)
+    k = draw(st.integers(1, 4))
+    table = np.array(draw(st.lists(st.lists(st.integers(0, k - 1), min_size=len(rows), max_size=len(rows)), min_size=n, max_size=n)), np.int16)
+    table[:, drive] = -1
+    slots = np.array(draw(st.lists(st.integers(1, 20), min_size=n, max_size=n)))
+    empty = Connections(nothing, nothing, np.zeros(0, bool))
+    partition = Partition(
+        Vertices(nothing, nothing, nothing, np.zeros(0), nothing), slices, empty, np.array(per_core), slots, nothing, nothing, np.zeros(0)
+    )
+    return Cores(partition, table)
+
+
+def check(data, threads, spec, synapses, cores=None, seen=lambda split: split):
+    """Compare a network on the emulator, for which it has the cores ``seen``, with the specification."""
     seed = data.draw(st.integers(0, 1000))
     n_parts = data.draw(st.integers(1, 3))
     shifts = np.array(
         data.draw(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=len(spec.populations), max_size=len(spec.populations)))
     )
     n_steps = data.draw(st.integers(1, 70))
-    layout = make_layout(spec, shifts, seed, n_parts)
+    # populations of several blocks, as large ones are
+    with mock.patch.object(emulator_layout, "MAX_BLOCK", data.draw(st.sampled_from([2, 3, 8192]))):
+        layout = make_layout(spec, shifts, seed, n_parts, None if cores is None else cores.partition.neurons_per_core.tolist())
 
     population = np.repeat(np.arange(len(spec.populations)), spec.sizes)
     local = np.arange(len(population)) - spec.offsets[population]
@@ -113,7 +169,12 @@ def test_spikes_and_potentials_are_equal(threads, network, data):
                 out += [i] * count
         return out
 
-    expected = simulate(constants, [tuple(shifts[p]) for p in population[:n_neurons]], synapses, v0, n_steps, drive=drive, sources=source)
+    arguments = {"layout": "combined"}
+    if cores is not None:
+        synapses = [replace(s, core=cores.core_of(spec, population, local, s)) for s in synapses]
+        arguments = {"layout": "split", "slices": cores.sizes}
+    own_shifts = [tuple(shifts[p]) for p in population[:n_neurons]]
+    expected = specification.simulate(constants, own_shifts, synapses, v0, n_steps, drive=drive, sources=source, **arguments)
 
     axon = np.array([layout.axon_base[population[s.source], s.receptor] + local[s.source] for s in synapses], np.int64)
     target = np.array([state_of[s.target] for s in synapses], np.int64)
@@ -122,7 +183,8 @@ def test_spikes_and_potentials_are_equal(threads, network, data):
     store = store_from_synapses(layout, axon, target, weight, slots)
     v = np.zeros(layout.n_state, np.int32)
     v[state_of[:n_neurons]] = v0
-    loop = Loop(layout, store, v, n_steps, threads)
+    split = None if cores is None else seen(split_cores(spec, layout, cores.partition, cores.synapse_core))
+    loop = Loop(layout, store, v, n_steps, threads, split=split)
     spikes = []
     while loop.step < n_steps:
         assert loop.v[state_of[:n_neurons]].tolist() == expected.v[loop.step]
@@ -130,5 +192,19 @@ def test_spikes_and_potentials_are_equal(threads, network, data):
     assert [tuple(s) for s in spikes] == expected.spikes
     delivered = sum(step + s.delay < n_steps for step, i in expected.spikes for s in synapses if s.source == i)
     assert loop.counters().n_events == delivered
-    assert loop.counters().n_saturated == expected.n_saturated
+    assert loop.counters().overflows == expected.overflows
     assert not layout.segments[:, IS_SOURCE].all()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@settings(max_examples=200, deadline=None)
+@given(network=networks(), data=st.data())
+def test_spikes_and_potentials_are_equal(threads, network, data):
+    check(data, threads, *network)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@settings(max_examples=200, deadline=None)
+@given(network=networks(), data=st.data())
+def test_they_are_equal_in_the_split_layout(threads, network, data):
+    check(data, threads, *network, data.draw(split_layouts(network[0])))

@@ -12,7 +12,7 @@ from spinn_mam.errors import UsageError
 from spinn_mam.fixed_point import s1615
 from spinn_mam.fixed_point.parameters import lif_constants
 from spinn_mam.fixed_point.ring_buffer import quantise_weights, ring_buffer_shifts, weight_scales
-from spinn_mam.fixed_point.specification import NeuronState, Synapse, add_packed, add_saturating, simulate, update_neuron
+from spinn_mam.fixed_point.specification import NeuronState, Overflows, Synapse, add_packed, add_saturating, simulate, update_neuron
 from spinn_mam.models import load_model
 from spinn_mam.network.spec import NeuronParameters
 
@@ -84,7 +84,7 @@ def test_layouts_agree_while_sums_fit(data):
     slices = [1] * (n - 1) + [1]
     assert simulate(*arguments, **inputs, layout="split") == combined
     assert simulate(*arguments, **inputs, layout="split", slices=slices) == combined
-    assert combined.n_saturated == 0
+    assert combined.overflows == Overflows()
 
 
 def test_a_full_slot_stops_in_one_core_and_carries_between_cores():
@@ -100,7 +100,10 @@ def test_a_full_slot_stops_in_one_core_and_carries_between_cores():
     assert neighbour == c.v_rest
     assert wrapped < full  # 65,534 instead of 65,535
     assert carried > neighbour  # 1 instead of 0
-    assert first_step("split", [0, 1]).n_saturated == 2
+    # in each of two steps, the slot wraps and its neighbour's is raised
+    assert first_step("split", [0, 1]).overflows == Overflows(n_saturated=2, n_wrapped=2, n_carried=2)
+    assert first_step("split", [0, 0]).overflows == Overflows(n_saturated=2, n_clipped_synapse=2)
+    assert first_step("combined", [0, 0]).overflows == Overflows(n_saturated=2)
 
 
 def test_a_neuron_spikes_resets_and_rests():

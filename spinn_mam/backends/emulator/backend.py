@@ -183,7 +183,7 @@ def simulate(
         "ring_buffer_shifts": shifts.tolist(),
         "delay_offset_steps": delay_offset_steps,
         "delay_slots": [store.min_slots, store.max_slots],
-        "n_saturated_slots": counters.n_saturated,
+        "n_saturated_slots": counters.overflows.n_saturated,
         "n_zero_weights": store.n_zero,
         "n_saturated_weights": store.n_saturated,
         "n_delays_not_compensated": store.n_uncompensated,

@@ -10,7 +10,7 @@ Method
     16-bit ring buffer, in which each single addition stops at 65,535: all weights of a receptor are at least zero, so a
     slot's true sum only grows; it passes the limit in the end if and only if some addition passed it, and from then on the
     slot stays at the limit. (Sums of 32 bits hold 32,768 of the largest weights.) This holds for cores that have synapses and
-    neurons together; where several synapse cores feed a neuron core, each has slots of its own.
+    neurons together; where several synapse cores feed a neuron core, :mod:`.split_sums` sets a sum right that passes 65,535.
 
     *Parts.* Each part of the neurons runs alone for as many steps as the shortest delay has slots, since no spike emitted
     meanwhile is due meanwhile; then all parts wait for each other. Parts write only their own arrays, so results do not
@@ -37,6 +37,7 @@ from numba.extending import overload
 from spinn_mam.backends.emulator import layout as L
 from spinn_mam.backends.emulator.drive import mix_index
 from spinn_mam.backends.emulator.tasks import FIRST_ENTRY, FIRST_ROW, N_SLOTS, SLOT_LO
+from spinn_mam.backends.emulator.split_sums import add_cores
 from spinn_mam.network.kernels import draw
 
 #: Neurons updated together, so that each pass finds them in the first-level cache.
@@ -64,7 +65,7 @@ class Stored(NamedTuple):
 
 
 class Network(NamedTuple):
-    """What does not change during a run: arrays of the Layout, under their names there, and the range of delays."""
+    """What does not change during a run: arrays of the Layout, under their names there, the range of delays, and SplitCores."""
 
     part_bounds: Any
     segment_bounds: Any
@@ -73,6 +74,11 @@ class Network(NamedTuple):
     thresholds: Any
     min_slots: int
     max_slots: int
+    n_synapse_cores: int
+    synapse_core: Any
+    slice_of: Any
+    core_segments: Any
+    segment_of: Any
 
 
 class State(NamedTuple):
@@ -95,6 +101,8 @@ class State(NamedTuple):
     counters : ndarray of int64, shape (n_parts, N_COUNTERS)
     counts : ndarray of uint16, shape (n_rows, n_neurons)
         Given counts of Poisson input by global index, those of step t in row t modulo n_rows; no rows: they are drawn.
+    shares, walked, carry, overflows : ndarray
+        See SplitState.
     """
 
     v: Any
@@ -109,6 +117,10 @@ class State(NamedTuple):
     recorded: Any
     counters: Any
     counts: Any
+    shares: Any
+    walked: Any
+    carry: Any
+    overflows: Any
 
 
 def deliver(t: Any, part: Any, receptor: Any, synapses: Any, net: Any, state: Any) -> Any:
@@ -328,6 +340,9 @@ def _run_part(part: int, t_lo: int, t_hi: int, net: Network, state: State, synap
                         _add_counts(driven, state.counts[t % n_rows, first : first + m], s[L.DRIVE_WEIGHT])
                     else:
                         _drive(driven, table, s[L.DRIVE_WEIGHT], key, s[_LOCAL] + a - s[_LO], u, total)
+                if net.n_synapse_cores:
+                    add_cores(t, part, k, 0, a, b, synapses, net, state)
+                    add_cores(t, part, k, 1, a, b, synapses, net, state)
                 n_cut = _receive(exc[a:b], sums[0, a:b], s[L.SHIFT_EXC], s[L.INIT_EXC])
                 n_cut += _receive(inh[a:b], sums[1, a:b], s[L.SHIFT_INH], s[L.INIT_INH])
                 state.counters[part, N_SATURATED] += n_cut

@@ -9,6 +9,7 @@ alone, never on the number of threads.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from itertools import pairwise
 
@@ -115,7 +116,13 @@ class Layout:
         return out
 
 
-def make_layout(spec: NetworkSpec, shifts: npt.NDArray[np.int64], seed: int, n_parts: int | None = None) -> Layout:
+def make_layout(
+    spec: NetworkSpec,
+    shifts: npt.NDArray[np.int64],
+    seed: int,
+    n_parts: int | None = None,
+    pairs_on: Sequence[int] | None = None,
+) -> Layout:
     """Deal a network's blocks over parts and write down their constants.
 
     Parameters
@@ -127,6 +134,8 @@ def make_layout(spec: NetworkSpec, shifts: npt.NDArray[np.int64], seed: int, n_p
         Of the Poisson streams.
     n_parts : int, optional
         Default: as many as keep a part near PART_SIZE neurons, at least two.
+    pairs_on : sequence of int, optional
+        Neurons a core of each population: keep neurons 2k and 2k + 1 of a core in one part, and one after the other.
 
     Returns
     -------
@@ -135,7 +144,8 @@ def make_layout(spec: NetworkSpec, shifts: npt.NDArray[np.int64], seed: int, n_p
     axon_base, n_axons = _axons(spec)
     blocks = _blocks(spec)
     n_neurons = sum(p.size for p in spec.populations if not p.is_source)
-    parts = _deal(spec, blocks, n_parts or max(2, round(n_neurons / PART_SIZE)))
+    groups = _chain(blocks, pairs_on) if pairs_on is not None else [[block] for block in blocks]
+    parts = _deal(spec, groups, n_parts or max(2, round(n_neurons / PART_SIZE)))
     scales = weight_scales(shifts)
     rows: list[list[int]] = []
     keys: list[np.uint64] = []
@@ -216,8 +226,20 @@ def _blocks(spec: NetworkSpec) -> list[tuple[int, int, int]]:
     return blocks
 
 
-def _deal(spec: NetworkSpec, blocks: list[tuple[int, int, int]], n_parts: int) -> list[list[tuple[int, int, int]]]:
-    """Give each block, the most expensive first, to the part with the least work."""
+def _chain(blocks: list[tuple[int, int, int]], per_core: Sequence[int]) -> list[list[tuple[int, int, int]]]:
+    """Put blocks together whose boundary lies between the neurons 2k and 2k + 1 of a core."""
+    groups: list[list[tuple[int, int, int]]] = []
+    for block in blocks:
+        p, lo, _ = block
+        if lo % per_core[p] % 2:
+            groups[-1].append(block)
+        else:
+            groups.append([block])
+    return groups
+
+
+def _deal(spec: NetworkSpec, groups: list[list[tuple[int, int, int]]], n_parts: int) -> list[list[tuple[int, int, int]]]:
+    """Give each group of blocks, the most expensive first, to the part with the least work."""
     events = np.zeros(len(spec.populations))
     for projection in spec.projections:
         source = spec.populations[projection.source]
@@ -233,8 +255,8 @@ def _deal(spec: NetworkSpec, blocks: list[tuple[int, int, int]], n_parts: int) -
 
     work = [0.0] * n_parts
     parts: list[list[tuple[int, int, int]]] = [[] for _ in range(n_parts)]
-    for block in sorted(blocks, key=lambda b: (-cost(b), b)):
+    for cost_of_group, group in sorted((-sum(map(cost, group)), group) for group in groups):
         p = min(range(n_parts), key=lambda i: (work[i], i))
-        parts[p].append(block)
-        work[p] += cost(block)
+        parts[p] += group
+        work[p] -= cost_of_group
     return [sorted(part) for part in parts]

@@ -13,7 +13,9 @@ import numpy.typing as npt
 from spinn_mam.backends.emulator import kernels
 from spinn_mam.backends.emulator.build import SynapseStore
 from spinn_mam.backends.emulator.layout import GLOBAL, HI, IS_SOURCE, LO, N_THRESHOLDS, T_REFRACT, V_RESET, V_TH, Layout
+from spinn_mam.backends.emulator.split_sums import SplitCores, combined_cores, split_state
 from spinn_mam.errors import RunFailedError
+from spinn_mam.fixed_point.specification import Overflows
 
 #: Arrays of the state that a continuation depends on, besides the history; the sums are zero between steps.
 _KEPT = ("v", "exc", "inh", "refract", "n_history", "counters")
@@ -25,13 +27,14 @@ class Counters:
 
     Attributes
     ----------
-    n_spikes, n_events, n_saturated : int
-        Spikes, synapses passed, ring-buffer slots that reached their limit.
+    n_spikes, n_events : int
+        Spikes, synapses passed.
+    overflows : Overflows
     """
 
     n_spikes: int
     n_events: int
-    n_saturated: int
+    overflows: Overflows
 
 
 class Loop:
@@ -49,9 +52,20 @@ class Loop:
         With one thread no parallel loop is entered. May be changed between calls of :meth:`advance`.
     given : bool
         Whether :attr:`counts` holds the counts of Poisson input; otherwise they are drawn.
+    split : SplitCores, optional
+        Cores of the split layout; otherwise synapses and neurons share a core.
     """
 
-    def __init__(self, layout: Layout, store: SynapseStore, v: npt.NDArray[np.int32], chunk: int, threads: int = 1, given: bool = False) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        store: SynapseStore,
+        v: npt.NDArray[np.int32],
+        chunk: int,
+        threads: int = 1,
+        given: bool = False,
+        split: SplitCores | None = None,
+    ) -> None:
         self.chunk, self.threads = chunk, threads
         self.step = 0
         n, n_parts = layout.n_state, layout.n_parts
@@ -59,6 +73,7 @@ class Loop:
         each_step, each_depth, each_chunk = (max(_most_spikes(layout, p, steps, given) for p in range(n_parts)) for steps in (1, depth, chunk))
         self._sources = [(slice(s[GLOBAL], s[GLOBAL] + s[HI]), _most_source_spikes(s, given)) for s in layout.segments if s[IS_SOURCE]]
         self._synapses = store.kernel()
+        split = split or combined_cores()
         self._network = kernels.Network(
             layout.part_bounds,
             layout.segment_bounds,
@@ -67,6 +82,7 @@ class Loop:
             layout.thresholds,
             store.min_slots,
             store.max_slots,
+            *split,
         )
         self._state = kernels.State(
             v=v,
@@ -82,6 +98,7 @@ class Loop:
             recorded=np.empty((n_parts, each_chunk, 2), np.int32),
             counters=np.zeros((n_parts, kernels.N_COUNTERS), np.int64),
             counts=np.zeros((chunk if given else 0, len(layout.state_of)), np.uint16),
+            **split_state(split, n_parts, n)._asdict(),
         )
 
     @property
@@ -130,11 +147,14 @@ class Loop:
     def counters(self) -> Counters:
         """Return the counts since the last reset."""
         total = self._state.counters.sum(axis=0)
-        return Counters(int(total[kernels.N_SPIKES]), int(total[kernels.N_EVENTS]), int(total[kernels.N_SATURATED]))
+        overflows = Overflows(*self._state.overflows.sum(axis=0).tolist())
+        overflows.n_saturated += int(total[kernels.N_SATURATED])
+        return Counters(int(total[kernels.N_SPIKES]), int(total[kernels.N_EVENTS]), overflows)
 
     def reset_counters(self) -> None:
         """Count from zero again."""
         self._state.counters[:] = 0
+        self._state.overflows[:] = 0
 
     def save_state(self) -> dict[str, npt.NDArray[Any]]:
         """Copy all that later steps and counts depend on, between two calls of :meth:`advance`."""
