@@ -1,11 +1,11 @@
 """The compiled time loop computes what the plain-integer specification says, bit by bit."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from unittest import mock
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from spinn_mam.backends.emulator import layout as emulator_layout
@@ -13,14 +13,14 @@ from spinn_mam.backends.emulator.build import store_from_synapses
 from spinn_mam.backends.emulator.drive import MAX_MEAN, poisson_count, poisson_thresholds
 from spinn_mam.backends.emulator.layout import DRIVE_WEIGHT, IS_SOURCE, make_layout
 from spinn_mam.backends.emulator.loop import Loop
-from spinn_mam.backends.emulator.split_sums import split_cores
+from spinn_mam.backends.emulator.split_sums import PER_CORE, SLOTS, combined_cores, split_cores
 from spinn_mam.fixed_point import specification
 from spinn_mam.fixed_point.parameters import lif_constants
 from spinn_mam.fixed_point.s1615 import to_s1615
 from spinn_mam.fixed_point.specification import Synapse
 from spinn_mam.network.spec import Distribution, NetworkSpec, NeuronParameters, PoissonDrive, Population, Projection
 from spinn_mam.network.streams import stream_key
-from spinn_mam.partitioning.structures import DELAY_EXTENSION, NEURON, POISSON_SOURCE, Connections, Partition, Slices, Vertices
+from spinn_mam.partitioning.structures import DELAY_EXTENSION, NEURON, POISSON_SOURCE, Partition, Slices
 
 DT = 0.1
 MASK = (1 << 64) - 1
@@ -87,7 +87,6 @@ class Cores:
     """Cores of a split layout: neurons a core, ring-buffer slots, and which synapse core takes which slice's spikes."""
 
     partition: Partition
-    synapse_core: np.ndarray
 
     @property
     def sizes(self):
@@ -102,8 +101,12 @@ class Cores:
         late = synapse.delay > self.partition.delay_slots[p]
         kind = DELAY_EXTENSION if late else POISSON_SOURCE if spec.populations[source].is_source else NEURON
         at = local[synapse.source]
-        (row,) = np.flatnonzero((slices.population == source) & (slices.kind == kind) & (slices.lo <= at) & (slices.hi > at) & (slices.vertex >= 0))
-        return int(self.synapse_core[p, row])
+        (row,) = np.flatnonzero((slices.population == source) & (slices.kind == kind) & (slices.lo <= at) & (slices.hi > at))
+        return int(self.partition.synapse_core[p, row])
+
+
+def unused(kind):
+    return dict.fromkeys(field.name for field in fields(kind))
 
 
 @st.composite
@@ -121,17 +124,14 @@ def split_layouts(draw, spec):
         rows += [(*row, DELAY_EXTENSION, first + i) for i, row in enumerate(own)]
     population, lo, hi, kind, serves = (np.array(column, np.int64) for column in zip(*rows, strict=True))
     drive = (kind == POISSON_SOURCE) & (serves >= 0)
-    nothing = np.zeros(0, np.int64)
-    slices = Slices(population, kind, np.where(drive, -1, 0), lo, hi, serves, nothing, nothing)
+    slices = Slices(**unused(Slices) | {"population": population, "kind": kind, "lo": lo, "hi": hi, "serves": serves})
     k = draw(st.integers(1, 4))
     table = np.array(draw(st.lists(st.lists(st.integers(0, k - 1), min_size=len(rows), max_size=len(rows)), min_size=n, max_size=n)), np.int16)
     table[:, drive] = -1
     slots = np.array(draw(st.lists(st.integers(1, 20), min_size=n, max_size=n)))
-    empty = Connections(nothing, nothing, np.zeros(0, bool))
-    partition = Partition(
-        Vertices(nothing, nothing, nothing, np.zeros(0), nothing), slices, empty, np.array(per_core), slots, nothing, nothing, np.zeros(0)
+    return Cores(
+        Partition(**unused(Partition) | {"slices": slices, "neurons_per_core": np.array(per_core), "delay_slots": slots, "synapse_core": table})
     )
-    return Cores(partition, table)
 
 
 def check(data, threads, spec, synapses, cores=None, seen=lambda split: split):
@@ -183,7 +183,7 @@ def check(data, threads, spec, synapses, cores=None, seen=lambda split: split):
     store = store_from_synapses(layout, axon, target, weight, slots)
     v = np.zeros(layout.n_state, np.int32)
     v[state_of[:n_neurons]] = v0
-    split = None if cores is None else seen(split_cores(spec, layout, cores.partition, cores.synapse_core))
+    split = None if cores is None else seen(split_cores(spec, layout, cores.partition))
     loop = Loop(layout, store, v, n_steps, threads, split=split)
     spikes = []
     while loop.step < n_steps:
@@ -208,3 +208,57 @@ def test_spikes_and_potentials_are_equal(threads, network, data):
 @given(network=networks(), data=st.data())
 def test_they_are_equal_in_the_split_layout(threads, network, data):
     check(data, threads, *network, data.draw(split_layouts(network[0])))
+
+
+def _changed(field, change):
+    return lambda cores: cores._replace(**{field: change(getattr(cores, field).copy())})
+
+
+def _column(column, by):
+    def change(table):
+        table[:, column] += by
+        return table
+
+    return change
+
+
+WRONG = {
+    "sums are clipped once": lambda cores: combined_cores(),
+    "synapse cores take other slices": _changed("synapse_core", lambda table: np.where(table < 0, table, np.roll(table, 1, axis=1).clip(0))),
+    "delay extensions send to their source's core": _changed("slice_of", lambda rows: np.stack([rows[0], np.full_like(rows[1], -1)])),
+    "delay extensions from one slot more on": _changed("core_segments", _column(SLOTS, 1)),
+    "one neuron a core more": _changed("core_segments", _column(PER_CORE, 1)),
+}
+
+
+@pytest.mark.parametrize("fault", [*WRONG, "no carry", "sums stop at the limit"])
+def test_a_wrong_sum_is_found(fault, monkeypatch):
+    if fault == "no carry":
+        monkeypatch.setattr(specification, "add_packed", lambda cores: [sum(slots) & 0xFFFF for slots in zip(*cores, strict=True)])
+    elif fault == "sums stop at the limit":
+        monkeypatch.setattr(specification, "add_packed", lambda cores: [min(sum(slots), 0xFFFF) for slots in zip(*cores, strict=True)])
+
+    @settings(max_examples=300, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
+    @given(network=networks(), data=st.data())
+    def compare(network, data):
+        check(data, 1, *network, data.draw(split_layouts(network[0])), WRONG.get(fault, lambda cores: cores))
+
+    with pytest.raises((AssertionError, ExceptionGroup)):
+        compare()
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 60), st.integers(1, 9)), min_size=1, max_size=4), st.integers(1, 4))
+def test_two_neurons_of_a_word_stay_together(populations, n_parts):
+    neuron = NeuronParameters(250, 10, 0.5, 0.5, -65, -65, -50, 2.0)
+    pops = tuple(Population(f"p{i}", size, neuron) for i, (size, _) in enumerate(populations))
+    spec = NetworkSpec("test", DT, pops, (), (1.0,) * len(pops), "")
+    per_core = [n for _, n in populations]
+    with mock.patch.object(emulator_layout, "MAX_BLOCK", 4):
+        layout = make_layout(spec, np.zeros((len(pops), 2), np.int64), 1, n_parts, per_core)
+    state_of, part_of = layout.state_of, np.repeat(np.arange(layout.n_parts), np.diff(layout.part_bounds))
+    local = np.concatenate([np.arange(size) % n for size, n in populations])
+    odd = np.flatnonzero(local % 2)
+    assert np.array_equal(state_of[odd], state_of[odd - 1] + 1)
+    assert np.array_equal(part_of[state_of[odd]], part_of[state_of[odd - 1]])
+    assert sorted(state_of.tolist()) == list(range(layout.n_state))

@@ -36,8 +36,8 @@ from numba.extending import overload
 
 from spinn_mam.backends.emulator import layout as L
 from spinn_mam.backends.emulator.drive import mix_index
-from spinn_mam.backends.emulator.tasks import FIRST_ENTRY, FIRST_ROW, N_SLOTS, SLOT_LO
 from spinn_mam.backends.emulator.split_sums import add_cores
+from spinn_mam.backends.emulator.tasks import FIRST_ENTRY, FIRST_ROW, N_SLOTS, SLOT_LO
 from spinn_mam.network.kernels import draw
 
 #: Neurons updated together, so that each pass finds them in the first-level cache.

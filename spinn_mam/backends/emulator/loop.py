@@ -18,7 +18,7 @@ from spinn_mam.errors import RunFailedError
 from spinn_mam.fixed_point.specification import Overflows
 
 #: Arrays of the state that a continuation depends on, besides the history; the sums are zero between steps.
-_KEPT = ("v", "exc", "inh", "refract", "n_history", "counters")
+_KEPT = ("v", "exc", "inh", "refract", "n_history", "counters", "overflows")
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +179,7 @@ class Loop:
                 raise ValueError(f"{name} has shape {saved[name].shape} in the saved state, {getattr(state, name).shape} in this network")
         for name in _KEPT:
             getattr(state, name)[:] = saved[name]
+        state.walked[:] = -1
         self.step = int(saved["step"])
         ends = np.zeros(state.n_history.shape[1:], np.int64)
         at = 0

@@ -27,10 +27,11 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
+from numba.extending import overload
 
 from spinn_mam.backends.emulator import layout as L
+from spinn_mam.backends.emulator.tasks import FIRST_ENTRY, FIRST_ROW, N_SLOTS, SLOT_LO
 from spinn_mam.errors import UsageError
 from spinn_mam.network.spec import NetworkSpec
 from spinn_mam.partitioning.structures import DELAY_EXTENSION, Partition
@@ -52,7 +53,7 @@ class SplitCores(NamedTuple):
     slice_of : ndarray of int32, shape (2, n_axons)
         Slice that sends an axon's spikes, and the slice of its delay extension or -1.
     core_segments : ndarray of int64, shape (n_segments, N_SEGMENT)
-        Of each segment of the Layout: population and its size, neurons a core, ring-buffer slots.
+        Of each segment of the Layout: population, neurons a core, ring-buffer slots.
     segment_of : ndarray of int32, shape (n_state,)
         Segment of each neuron.
     """
@@ -85,7 +86,7 @@ class SplitState(NamedTuple):
 
 
 #: Columns of ``SplitCores.core_segments``.
-POPULATION, SIZE, PER_CORE, SLOTS, N_SEGMENT = range(5)
+POPULATION, PER_CORE, SLOTS, N_SEGMENT = range(4)
 
 
 def combined_cores() -> SplitCores:
@@ -93,7 +94,7 @@ def combined_cores() -> SplitCores:
     return SplitCores(0, np.zeros((0, 0), np.int16), np.zeros((2, 0), np.int32), np.zeros((0, N_SEGMENT), np.int64), np.zeros(0, np.int32))
 
 
-def split_cores(spec: NetworkSpec, layout: L.Layout, partition: Partition, synapse_core: npt.NDArray[np.int16]) -> SplitCores:
+def split_cores(spec: NetworkSpec, layout: L.Layout, partition: Partition) -> SplitCores:
     """Write down which synapse core takes which spikes.
 
     Parameters
@@ -102,15 +103,14 @@ def split_cores(spec: NetworkSpec, layout: L.Layout, partition: Partition, synap
     layout : Layout
         Made with the partition's neurons a core.
     partition : Partition
-    synapse_core : ndarray of int16, shape (n_populations, n_slices)
-        Which of a population's synapse cores takes the spikes of a slice; -1 for none.
+        Of split cores.
 
     Raises
     ------
     UsageError
         If spikes of a projection have no synapse core.
     """
-    slices, per_core = partition.slices, partition.neurons_per_core
+    slices, per_core, synapse_core = partition.slices, partition.neurons_per_core, partition.synapse_core
     slice_of = np.full((2, layout.n_axons), -1, np.int32)
     for p, population in enumerate(spec.populations):
         own = slices.population == p
@@ -122,8 +122,8 @@ def split_cores(spec: NetworkSpec, layout: L.Layout, partition: Partition, synap
         if projection.n_synapses and (synapse_core[projection.target, (slices.population == projection.source) & (slices.serves < 0)] < 0).any():
             names = f"{spec.names[projection.source]} to {spec.names[projection.target]}"
             raise UsageError(f"{names}: the deployment has no synapse core for these spikes: map the network again")
-    population = layout.population
-    segments = np.stack([population, spec.sizes[population], per_core[population], partition.delay_slots[population]], axis=1).astype(np.int64)
+    of = layout.population
+    segments = np.stack([of, per_core[of], partition.delay_slots[of]], axis=1).astype(np.int64)
     segment_of = np.empty(layout.n_state, np.int32)
     for k in np.flatnonzero(layout.segments[:, L.IS_SOURCE] == 0):
         segment_of[layout.segments[k, L.LO] : layout.segments[k, L.HI]] = k
@@ -141,12 +141,14 @@ def split_state(cores: SplitCores, n_parts: int, n_state: int) -> SplitState:
 
 
 @njit(cache=True, nogil=True)
-def add_cores(t: int, part: int, segment: int, receptor: int, a: int, b: int, net: Any, state: Any) -> None:
+def add_cores(t: Any, part: Any, segment: Any, receptor: Any, a: Any, b: Any, synapses: Any, net: Any, state: Any) -> None:
     """Replace the sums [a, b) of a segment by what its neuron cores make of their cores' shares.
 
     Parameters
     ----------
     t, part, segment, receptor, a, b : int
+    synapses : Stored
+        Or any other form that :func:`walk` has.
     net : Network
     state : State
         Sums hold all that is due in step t, Poisson input included.
@@ -156,29 +158,28 @@ def add_cores(t: int, part: int, segment: int, receptor: int, a: int, b: int, ne
     for i in range(len(sums)):
         largest = max(largest, sums[i])
     if largest > _SLOT_MAX or state.carry[part, receptor] != 0:
-        _add_shares(t, part, segment, receptor, a, b, net, state)
+        _add_shares(t, part, segment, receptor, a, b, synapses, net, state)
 
 
 @njit(cache=True, nogil=True)
-def _add_shares(t: int, part: int, segment: int, receptor: int, a: int, b: int, net: Any, state: Any) -> None:
+def _add_shares(t: Any, part: Any, segment: Any, receptor: Any, a: Any, b: Any, synapses: Any, net: Any, state: Any) -> None:
     """Clip the shares, add them, wrap and carry."""
     if state.walked[part, receptor] != t:
-        _walk(t, part, receptor, net, state)
+        walk(t, part, receptor, synapses, net, state)
         state.walked[part, receptor] = t
     counters = state.overflows[part]
-    size, per_core = net.core_segments[segment, SIZE], net.core_segments[segment, PER_CORE]
+    per_core = net.core_segments[segment, PER_CORE]
     first = net.segments[segment, L.LOCAL] - net.segments[segment, L.LO]
-    carry = np.int64(state.carry[part, receptor])
+    carry: Any = np.int64(state.carry[part, receptor])
     for i in range(a, b):
-        local = first + i
-        on_core = local % per_core
-        total = np.int64(state.sums[receptor, i])
-        handed = total
+        on_core = (first + i) % per_core
+        total: Any = np.int64(state.sums[receptor, i])
+        handed: Any = total
         if total > _SLOT_MAX:
             handed = np.int64(0)
-            poisson = total
+            poisson: Any = total
             for core in range(net.n_synapse_cores):
-                share = np.int64(state.shares[receptor, core, i])
+                share: Any = np.int64(state.shares[receptor, core, i])
                 poisson -= share
                 handed += min(share, _SLOT_MAX)
                 counters[N_CLIPPED_SYNAPSE] += share > _SLOT_MAX
@@ -189,28 +190,49 @@ def _add_shares(t: int, part: int, segment: int, receptor: int, a: int, b: int, 
             handed += carry
             counters[N_CARRIED] += carry > 0
         counters[N_WRAPPED] += handed > _SLOT_MAX
-        has_neighbour = on_core % 2 == 0 and on_core + 1 < per_core and local + 1 < size
-        carry = handed >> 16 if has_neighbour else np.int64(0)
+        carry = handed >> 16 if on_core % 2 == 0 else np.int64(0)  # the first neuron of a core is even and takes none
         state.sums[receptor, i] = np.int32(handed & _SLOT_MAX)
     state.carry[part, receptor] = np.int32(carry)
 
 
-@njit(cache=True, nogil=True)
-def _walk(t: int, part: int, receptor: int, net: Any, state: Any) -> None:
-    """Add all synapses of one receptor onto one part that are due in step t, by synapse core."""
+def walk(t: Any, part: Any, receptor: Any, synapses: Any, net: Any, state: Any) -> Any:
+    """Add all synapses of one receptor onto one part that are due in step t, by synapse core; compiled by the type of ``synapses``."""
+    raise NotImplementedError
+
+
+@overload(walk)
+def _walk(t: Any, part: Any, receptor: Any, synapses: Any, net: Any, state: Any) -> Any:
+    from spinn_mam.backends.emulator.kernels import Stored  # which calls this module
+
+    return _walk_stored if getattr(synapses, "instance_class", None) is Stored else None
+
+
+def _walk_stored(t: Any, part: Any, receptor: Any, synapses: Any, net: Any, state: Any) -> Any:
     lo = net.part_bounds[part]
     shares = state.shares[receptor, :, lo : net.part_bounds[part + 1]]
     shares[:] = 0
+    words, row_start, cumulative, pairs = synapses.words, synapses.row_start, synapses.cumulative, synapses.pairs[part]
     depth, n_parts = state.n_history.shape[0], state.n_history.shape[1]
     for d in range(net.min_slots, min(net.max_slots, t) + 1):
         slot = (t - d) % depth
         for q in range(n_parts):
-            for k in range(state.n_history[slot, q, receptor]):
-                axon = state.history[slot, q, receptor, k]
-                base = net.row_start[part, axon]
-                for j in range(base + np.int64(net.cumulative[part, axon, d - 1]), base + np.int64(net.cumulative[part, axon, d])):
-                    target = net.words[j] >> np.uint32(16)
-                    of_target = net.core_segments[net.segment_of[lo + target]]
-                    late = d > of_target[SLOTS] and net.slice_of[1, axon] >= 0
-                    core = net.synapse_core[of_target[POPULATION], net.slice_of[int(late), axon]]
-                    shares[core, target] += np.int32(net.words[j] & np.uint32(0xFFFF))
+            first = state.first_history[slot, q, receptor]
+            for k in range(first, first + state.n_history[slot, q, receptor]):
+                axon = state.history[q, receptor, k]
+                g = synapses.group[axon]
+                n_slots, at = pairs[g, N_SLOTS], d - pairs[g, SLOT_LO]
+                if at < 0 or at >= n_slots:
+                    continue
+                source = axon - synapses.groups[g]
+                entry, base = pairs[g, FIRST_ENTRY] + source * (n_slots + 1) + at, row_start[pairs[g, FIRST_ROW] + source]
+                for j in range(base + np.int64(cumulative[entry]), base + np.int64(cumulative[entry + 1])):
+                    target = words[j] >> np.uint32(16)
+                    shares[core_of(axon, lo + target, d, net), target] += np.int32(words[j] & np.uint32(0xFFFF))
+
+
+@njit(cache=True, nogil=True)
+def core_of(axon: Any, target: Any, slots: Any, net: Any) -> Any:
+    """Find the synapse core that adds a spike of an axon, with a delay, to a neuron (a state index)."""
+    of_target = net.core_segments[net.segment_of[target]]
+    late = slots > of_target[SLOTS] and net.slice_of[1, axon] >= 0
+    return net.synapse_core[of_target[POPULATION], net.slice_of[int(late), axon]]
