@@ -232,8 +232,13 @@ def _parameters(result: RunResult) -> Table:
 
 def _warnings(result: RunResult) -> tuple[str, ...]:
     p = result.recording.provenance
+    cut = "passed 16 bits" if p.get("layout") == "split" else "were clipped at 16 bits"
     texts = {
-        "n_saturated_slots": "ring-buffer sums were clipped at 16 bits",
+        "n_saturated_slots": f"ring-buffer sums {cut}",
+        "n_clipped_synapse_slots": "ring-buffer sums of synapse cores were clipped at 16 bits",
+        "n_clipped_poisson_sums": "sums of Poisson cores were clipped at 16 bits",
+        "n_wrapped_sums": "sums of neuron cores wrapped: only their lower 16 bits were kept",
+        "n_carries": "sums were raised by the carry of a neighbour that wrapped",
         "n_saturated_weights": "weights were clipped at 16 bits",
         "n_zero_weights": "weights were rounded to zero",
         "n_delays_not_compensated": "synapses have a delay too short for the machine's convention",

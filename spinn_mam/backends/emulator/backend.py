@@ -19,7 +19,9 @@ from spinn_mam.deployment import Deployment
 from spinn_mam.errors import UsageError, Violation
 from spinn_mam.expander.plan import TargetPlan
 from spinn_mam.fixed_point.ring_buffer import ring_buffer_shifts
+from spinn_mam.fixed_point.specification import Overflows
 from spinn_mam.network.connectivity import delay_table
+from spinn_mam.partitioning.structures import Partition
 from spinn_mam.recording import ActivityCounts, Recording
 
 #: Memory of a synapse with its share of the row tables, and of a neuron (bytes); measured at full-scale PD14.
@@ -31,8 +33,7 @@ class EmulatorBackend:
     """Computes what SpiNNaker's cores compute: equal to the binary for equal synapses and sources, no late or lost packet.
 
     Synapses and Poisson spikes come from streams of our own, or, with connectivity ``"expander"``, are those that the machine makes.
-
-    Sums are those of combined cores, which split ones share as long as none passes 16 bits.
+    Sums are those of the deployment's cores, combined or split; without a deployment, of combined ones.
     """
 
     name: ClassVar[str] = "emulator"
@@ -75,6 +76,7 @@ class EmulatorBackend:
             If the machine's own synapses are wanted without a deployment.
         """
         shifts = None if deployment is None else deployment.ring_buffer_shifts
+        split = deployment.partition if deployment is not None and deployment.layout == "split" else None
         plans: tuple[TargetPlan, ...] | None = None
         sources: MachineSources | None = None
         if run.connectivity == "expander":
@@ -83,8 +85,10 @@ class EmulatorBackend:
             from spinn_mam.backends.emulator.expanded import plan_of_deployment
 
             plans = plan_of_deployment(network, deployment, DELAY_OFFSET_STEPS)
-            sources = MachineSources(network.spec, deployment.neurons_per_core.tolist(), run.seed, split=deployment.layout == "split")
-        return LocalRun(lambda: simulate(network, shifts, run.t_sim, run.warm_up, run.seed, run.threads, progress, plans=plans, sources=sources))
+            sources = MachineSources(network.spec, deployment.neurons_per_core.tolist(), run.seed, split=split is not None)
+        return LocalRun(
+            lambda: simulate(network, shifts, run.t_sim, run.warm_up, run.seed, run.threads, progress, plans=plans, sources=sources, split=split)
+        )
 
 
 def simulate(
@@ -98,6 +102,7 @@ def simulate(
     delay_offset_steps: int = DELAY_OFFSET_STEPS,
     plans: Sequence[TargetPlan] | None = None,
     sources: MachineSources | None = None,
+    split: Partition | None = None,
 ) -> Recording:
     """Run a network.
 
@@ -120,6 +125,8 @@ def simulate(
         Make the synapses that the machine's generators make; their delays are in slots already.
     sources : MachineSources, optional
         Take the spikes of the machine's own Poisson sources; otherwise they come from streams of this package.
+    split : Partition, optional
+        Compute the sums of these split cores; otherwise those of combined cores.
 
     Returns
     -------
@@ -141,7 +148,7 @@ def simulate(
         shifts = ring_buffer_shifts(spec)
     report("build", 0, spec.n_synapses)
     build_started = time.perf_counter(), time.process_time()
-    emulation = prepare(network, shifts, seed, threads=threads, delay_offset_steps=delay_offset_steps, plans=plans, sources=sources)
+    emulation = prepare(network, shifts, seed, threads=threads, delay_offset_steps=delay_offset_steps, plans=plans, sources=sources, split=split)
     build_s, build_cpu_s = time.perf_counter() - build_started[0], time.process_time() - build_started[1]
     report("build", spec.n_synapses, spec.n_synapses)
     emulation.compile()
@@ -183,7 +190,9 @@ def simulate(
         "ring_buffer_shifts": shifts.tolist(),
         "delay_offset_steps": delay_offset_steps,
         "delay_slots": [store.min_slots, store.max_slots],
+        "layout": "combined" if split is None else "split",
         "n_saturated_slots": counters.overflows.n_saturated,
+        **({} if split is None else _split_counts(counters.overflows)),
         "n_zero_weights": store.n_zero,
         "n_saturated_weights": store.n_saturated,
         "n_delays_not_compensated": store.n_uncompensated,
@@ -191,3 +200,13 @@ def simulate(
     activity = ActivityCounts(len(step), counters.n_events, layout.n_state * n_kept, n_kept * spec.dt)
     sizes = tuple(int(n) for n in spec.sizes)
     return Recording(spec.names, sizes, spec.dt, n_warm + 1, n_warm + n_kept + 1, step, neuron, activity, provenance)
+
+
+def _split_counts(overflows: Overflows) -> dict[str, int]:
+    """Give what became of sums beyond 16 bits in split cores."""
+    return {
+        "n_clipped_synapse_slots": overflows.n_clipped_synapse,
+        "n_clipped_poisson_sums": overflows.n_clipped_poisson,
+        "n_wrapped_sums": overflows.n_wrapped,
+        "n_carries": overflows.n_carried,
+    }

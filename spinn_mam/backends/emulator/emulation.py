@@ -22,10 +22,12 @@ from spinn_mam.backends.emulator.layout import GLOBAL, HI, IS_SOURCE, LO, Layout
 from spinn_mam.backends.emulator.loop import Counters, Loop
 from spinn_mam.backends.emulator.machine_sources import MachineSources
 from spinn_mam.backends.emulator.pace import Pace
+from spinn_mam.backends.emulator.split_sums import SplitCores, split_cores
 from spinn_mam.expander.plan import TargetPlan
 from spinn_mam.fixed_point.s1615 import ONE
 from spinn_mam.network.spec import NetworkSpec
 from spinn_mam.network.streams import stream_key
+from spinn_mam.partitioning.structures import Partition
 
 #: A step of the loop acts on V in the step an input is due in, NEST one step later: see ``build.py``.
 DELAY_OFFSET_STEPS = 1
@@ -63,6 +65,8 @@ class Emulation:
         Take the counts of all Poisson input and sources from here; otherwise they come from streams of this package.
     chunk : int
         Steps of one call of the time loop, at most.
+    split : SplitCores, optional
+        Cores of the split layout; otherwise synapses and neurons share a core.
 
     Attributes
     ----------
@@ -80,12 +84,13 @@ class Emulation:
         threads: int = 1,
         sources: SpikeInput | None = None,
         chunk: int = CHUNK_STEPS,
+        split: SplitCores | None = None,
     ) -> None:
         self.layout, self.store = layout, store
         self.threads = min(threads, numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
         self._sources, self._pace = sources, Pace(self.threads)
         self._state_of = layout.state_of
-        self._loop = Loop(layout, store, v, chunk, self.threads, sources is not None)
+        self._loop = Loop(layout, store, v, chunk, self.threads, sources is not None, split)
 
     def compile(self) -> None:
         """Load or compile the time loop now, and not within the first steps."""
@@ -173,6 +178,7 @@ def prepare(
     delay_offset_steps: int = DELAY_OFFSET_STEPS,
     plans: Sequence[TargetPlan] | None = None,
     sources: MachineSources | None = None,
+    split: Partition | None = None,
 ) -> Emulation:
     """Make a network's synapses and everything else that its run needs.
 
@@ -189,10 +195,12 @@ def prepare(
     plans : sequence of TargetPlan, optional
         Make the synapses that the machine's generators make; their delays are in slots already.
     sources : MachineSources, optional
+    split : Partition, optional
+        Split cores, whose sums are to be computed; otherwise those of combined cores are.
     """
     spec = network.spec
     numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
-    layout = make_layout(spec, shifts, seed)
+    layout = make_layout(spec, shifts, seed, pairs_on=None if split is None else split.neurons_per_core.tolist())
     if sources is not None:
         sources.set_weights(layout, shifts)
     if plans is None:
@@ -201,7 +209,8 @@ def prepare(
         from spinn_mam.backends.emulator.expanded import expand_synapses
 
         store = expand_synapses(spec, plans, layout)
-    return Emulation(layout, store, initial_potentials(spec, layout, seed), threads=threads, sources=sources)
+    cores = None if split is None else split_cores(spec, layout, split)
+    return Emulation(layout, store, initial_potentials(spec, layout, seed), threads=threads, sources=sources, split=cores)
 
 
 def initial_potentials(spec: NetworkSpec, layout: Layout, seed: int) -> npt.NDArray[np.int32]:
