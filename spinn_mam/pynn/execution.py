@@ -102,7 +102,7 @@ class Execution:
         times = np.round((steps + state.shift_of_stamps * self.network.places.is_neuron[cells]) * state.dt, 9)
         for recorder in recorders:
             recorder.note_spikes(times, cells)
-        self._n_saturated = self._emulation.counters.n_saturated
+        self._n_saturated = self._emulation.counters.overflows.n_saturated
         if self._n_saturated:
             self._warn("n_saturated_slots", "sums of inputs were cut to the largest that 16 bits hold")
 
