@@ -6,7 +6,7 @@ Problem
 
 Method
     Neurons of a population are put in the order of their kind (equal constants, equal current sources), so that each kind is one
-    segment, or two where a part ends. A source that may spike often in a step has several places; see :mod:`spinn_mam.pynn.sources`.
+    segment, or two where a part ends.
 
 Cost
     A row of a table for each kind. Where all neurons differ, the loop takes about 0.1 µs for a neuron and step, thirty times as
@@ -39,8 +39,8 @@ class Places:
     Attributes
     ----------
     place_of : ndarray of int64, shape (n_cells,)
-        Global index of each cell in the loop, the first one of several; for neurons that is the state index.
-    cell_of : ndarray of int64, shape (n_global,)
+        Global index of each cell in the loop; for neurons that is the state index.
+    cell_of : ndarray of int64, shape (n_cells,)
         Cell at each global index.
     population_of : ndarray of int64, shape (n_cells,)
     is_neuron : ndarray of bool, shape (n_cells,)
@@ -79,19 +79,20 @@ def place(populations: Sequence[Any], sources: Sources, n_neurons: int) -> Place
     n_neurons : int
     """
     sizes = [p.size for p in populations]
-    place_of = np.zeros(sum(sizes), np.int64)
-    cell_of = np.zeros(n_neurons + sum(places.size for places in sources.places), np.int64)
-    first, at, places = np.zeros(len(populations), np.int64), 0, iter(sources.places)
+    cell_of = np.zeros(sum(sizes), np.int64)
+    first, at, source_first = np.zeros(len(populations), np.int64), 0, iter(sources.first)
     for p, population in enumerate(populations):
         cells = np.arange(population.size) + int(population.first_id)
         if population.is_neuron:
-            copies = np.empty((1, population.size), np.int64)
-            copies[0, np.argsort(number_kinds(population), kind="stable")] = np.arange(at, at + population.size)
+            first[p] = at
             at += population.size
+            cells = cells[np.argsort(number_kinds(population), kind="stable")]
         else:
-            copies = next(places)
-        place_of[cells], cell_of[copies], first[p] = copies[0], cells, copies.min()
+            first[p] = next(source_first)
+        cell_of[first[p] : first[p] + population.size] = cells
     is_neuron = np.repeat([p.is_neuron for p in populations], sizes)
+    place_of = np.empty_like(cell_of)
+    place_of[cell_of] = np.arange(len(cell_of))
     return Places(place_of, cell_of, np.repeat(np.arange(len(sizes)), sizes), is_neuron, first, n_neurons)
 
 
@@ -119,15 +120,14 @@ def make_segments(
     n_parts = max(2 if n >= _TWO_PARTS else 1, -(-n // L.PART_SIZE))
     part_bounds = np.array([i * n // n_parts for i in range(n_parts + 1)], np.int64)
     parts: list[list[tuple[list[int], int, Sequence[Any]]]] = [[] for _ in range(n_parts)]
-    copies = iter(sources.places)
+    most = iter(sources.most)
     for p, population in enumerate(populations):
         first, size = int(places.first[p]), population.size
         if not population.is_neuron:
-            for copy in next(copies):
-                row = [0] * L.N_COLUMNS
-                row[L.HI], row[L.GLOBAL], row[L.IS_SOURCE] = size, int(copy[0]), 1
-                row[L.AXON_EXC], row[L.AXON_INH] = axon_base[p].tolist()
-                parts[p % n_parts].append((row, p, ()))
+            row = [0] * L.N_COLUMNS
+            row[L.HI], row[L.GLOBAL], row[L.IS_SOURCE], row[L.N_THRESHOLDS] = size, first, 1, next(most)
+            row[L.AXON_EXC], row[L.AXON_INH] = axon_base[p].tolist()
+            parts[p % n_parts].append((row, p, ()))
             continue
         cells = places.cell_of[first : first + size] - int(population.first_id)
         ends = np.flatnonzero(np.diff(number_kinds(population)[cells])) + 1

@@ -1,8 +1,7 @@
 """Spikes of spike sources: counts for each step, given to the time loop.
 
 The count of a Poisson source in a step is a function of the seed, the population's number, the source's index and the step, as in
-:mod:`spinn_mam.backends.emulator.drive`. A source that may spike more often in a step than the loop takes from one source has
-several places there.
+:mod:`spinn_mam.backends.emulator.drive`.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ import numpy.typing as npt
 from numba import njit
 
 from spinn_mam.backends.emulator.drive import mix_index, poisson_thresholds
-from spinn_mam.backends.emulator.kernels import MAX_SOURCE_SPIKES
 from spinn_mam.errors import UsageError
 from spinn_mam.network.kernels import draw
 from spinn_mam.network.streams import stream_key
@@ -45,13 +43,10 @@ class ArraySpikes:
         self.steps, self.sources = pairs[:, 0], pairs[:, 1]
         self.most = int(self.counts.max(initial=1))
 
-    def fill(self, counts: npt.NDArray[np.uint16], step: int, n_steps: int, places: npt.NDArray[np.int64]) -> None:
-        """Add the spikes of some steps; ``places`` has shape (copies, n)."""
+    def fill(self, counts: npt.NDArray[np.uint16], step: int, n_steps: int) -> None:
+        """Write the spikes of some steps into their rows; ``counts`` has a column for each source."""
         piece = slice(*np.searchsorted(self.steps, [step, step + n_steps]))
-        rows, sources, left = self.steps[piece] % len(counts), self.sources[piece], self.counts[piece]
-        for place in places:
-            counts[rows, place[sources]] = np.minimum(left, MAX_SOURCE_SPIKES)
-            left = np.maximum(left - MAX_SOURCE_SPIKES, 0)
+        counts[self.steps[piece] % len(counts), self.sources[piece]] = self.counts[piece]
 
 
 class PoissonSpikes:
@@ -86,9 +81,9 @@ class PoissonSpikes:
         self._stop = np.rint(np.clip((start + duration).astype(float) * steps_per_ms, 0, latest)).astype(np.int64)
         self._key = key
 
-    def fill(self, counts: npt.NDArray[np.uint16], step: int, n_steps: int, places: npt.NDArray[np.int64]) -> None:
-        """Add the spikes of some steps; ``places`` has shape (copies, n)."""
-        _fill(counts, step, n_steps, places, self._key, self._tables, self._lengths, self._kind, self._start, self._stop)
+    def fill(self, counts: npt.NDArray[np.uint16], step: int, n_steps: int) -> None:
+        """Write the spikes of some steps into their rows; ``counts`` has a column for each source."""
+        _fill(counts, step, n_steps, self._key, self._tables, self._lengths, self._kind, self._start, self._stop)
 
 
 class Sources:
@@ -105,14 +100,17 @@ class Sources:
 
     Attributes
     ----------
-    places : list of ndarray of int64, shape (copies, n)
-        Places of the sources of each population.
+    first : list of int
+        Place of the first source of each population.
+    most : list of int
+        Largest number of spikes of one source of each population in a step.
     """
 
     def __init__(self, populations: Sequence[Any], first: int, steps_per_ms: float, seed: int) -> None:
-        self.places: list[npt.NDArray[np.int64]] = []
+        self.first: list[int] = []
+        self.most: list[int] = []
         self._spikes: list[ArraySpikes | PoissonSpikes] = []
-        self._first = first
+        self._places: list[slice] = []
         for population in populations:
             values, label = population.values, population.label
             spikes: ArraySpikes | PoissonSpikes
@@ -121,17 +119,18 @@ class Sources:
             else:
                 key = stream_key(seed, "pynn", "source", population.number)
                 spikes = PoissonSpikes(values["rate"], values["start"], values["duration"], steps_per_ms, key, label)
-            copies = -(-spikes.most // MAX_SOURCE_SPIKES)
-            self.places.append(first + np.arange(copies * population.size).reshape(copies, population.size))
             self._spikes.append(spikes)
-            first += copies * population.size
+            self._places.append(slice(first, first + population.size))
+            self.first.append(first)
+            self.most.append(spikes.most)
+            first += population.size
 
     def fill(self, counts: npt.NDArray[np.uint16], step: int, n_steps: int) -> None:
         """Write the counts of steps [step, step + n_steps) into their rows."""
-        for rows in _rows(step, n_steps, len(counts)):
-            counts[rows, self._first :] = 0
-        for spikes, places in zip(self._spikes, self.places, strict=True):
-            spikes.fill(counts, step, n_steps, places)
+        for spikes, places in zip(self._spikes, self._places, strict=True):
+            for rows in _rows(step, n_steps, len(counts)):
+                counts[rows, places] = 0
+            spikes.fill(counts[:, places], step, n_steps)
 
     def save_state(self) -> dict[str, npt.NDArray[Any]]:
         """Nothing: a count depends on the step alone."""
@@ -147,19 +146,17 @@ def _rows(step: int, n_steps: int, n_rows: int) -> list[slice]:
 
 
 @njit(cache=True)
-def _fill(counts: Any, step: int, n_steps: int, places: Any, key: Any, tables: Any, lengths: Any, kind: Any, start: Any, stop: Any) -> None:
+def _fill(counts: Any, step: int, n_steps: int, key: Any, tables: Any, lengths: Any, kind: Any, start: Any, stop: Any) -> None:
     """Draw the counts of some steps."""
     for t in range(step, step + n_steps):
         number = draw(key, t)
         low, high = np.uint32(number & np.uint64(0xFFFFFFFF)), np.uint32(number >> np.uint64(32))
         row = counts[t % len(counts)]
-        for i in range(places.shape[1]):
+        for i in range(len(row)):
             if start[i] <= t < stop[i]:
                 x = mix_index(low, high, np.uint32(i))
                 table = tables[kind[i], : lengths[kind[i]]]
                 n = 0
                 while n < len(table) and x >= table[n]:
                     n += 1
-                for copy in range(places.shape[0]):
-                    row[places[copy, i]] = min(n, MAX_SOURCE_SPIKES)
-                    n = max(n - MAX_SOURCE_SPIKES, 0)
+                row[i] = n
