@@ -24,12 +24,17 @@ from spinn_mam.report.inline import figure_markup
 __all__ = ["Absent", "Cell", "Citation", "KeyNumber", "Override", "Picture", "ReportContent", "Table", "Verdict", "render_report", "write_report"]
 
 
+#: Width over height above which a picture takes a whole row.
+WIDE = 2.5
+
+
 @dataclass(frozen=True, slots=True)
 class _Figure:
-    """A picture, converted."""
+    """A picture, converted; ``shape`` is ``wide`` or ``tall``, or empty for one that fits beside others."""
 
     markup: Markup
     caption: str
+    shape: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +159,9 @@ def _per_cent(share: float) -> str:
 def _convert(part: Any, prefix: str) -> Any:
     """Convert a picture; leave everything else."""
     if isinstance(part, Picture):
-        return _Figure(Markup(figure_markup(part.figure, alt=part.alt, prefix=prefix, png=part.png)), part.caption)
+        width, height = part.figure.get_size_inches()
+        shape = "wide" if width > WIDE * height else "tall" if height > width else ""
+        return _Figure(Markup(figure_markup(part.figure, alt=part.alt, prefix=prefix, png=part.png)), part.caption, shape)
     return part
 
 

@@ -165,16 +165,15 @@ def _analysis_pictures(recording: Recording, comparison: Comparison | str | None
     """Draw what stands below the first screen: verdict, distributions, spectra and rates in time, of the first minute of a long run."""
     compared = comparison if isinstance(comparison, Comparison) else None
     of = Shown(recording, 0.0, min(recording.duration_ms, MOST_ANALYSED_MS), SHOWN_MS, protocol, compared)
-    captions = {
-        "verdict": "Verdict by population and statistic",
-        "distributions": "Distributions of single-neuron rates, CVs of intervals and correlations of pairs",
-        "spectra": "Power spectra of population activity",
-        "activity": "Population rates in time",
+    shown = {
+        "distributions": ("Distributions of single-neuron rates, CVs of intervals and correlations of pairs", ""),
+        "verdict": ("Verdict by population and statistic", "Value over threshold."),
+        "activity": ("Population rates in time", ""),
+        "spectra": ("Power spectra of population activity", "Power above the dotted line is common to a population's neurons; triangles mark peaks."),
     }
     missing = unavailable(of)
-    names = [name for name in captions if name not in missing]
-    figures = run_figures(of, names)
-    return tuple(Picture(figures[name], captions[name]) for name in names)
+    figures = run_figures(of, [name for name in shown if name not in missing])
+    return tuple(Picture(figure, *shown[name]) for name, figure in figures.items())
 
 
 def _verdict_sentence(c: Comparison) -> str:
