@@ -19,6 +19,7 @@ Sources
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from spinn_mam.errors import UsageError
 from spinn_mam.recording import Recording
 
 FloatArray = npt.NDArray[np.float64]
@@ -42,6 +44,8 @@ SYNCHRONY_BIN_MS = 3.0
 N_TRAINS = 250
 #: Active trains kept at least: the 200 of van Albada et al. (2018), doi 10.3389/fnins.2018.00291.
 N_ACTIVE_TRAINS = 200
+#: Spikes that are analysed at once: some 60 bytes each are needed.
+MAX_SPIKES = 100_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +283,9 @@ def fano_factor(bins: IntArray, n_bins: int) -> float:
 def analyse(recording: Recording, windows_ms: Sequence[float] | None = None, *, seed: int = 0) -> list[tuple[PopulationStatistics, ...]]:
     """Analyse every population in windows that all begin with the kept phase.
 
+    Of a population of which only some neurons are recorded these are analysed, as a population of that size without synchrony, which
+    depends on the size; one of which none is recorded is left out.
+
     Parameters
     ----------
     recording : Recording
@@ -293,6 +300,11 @@ def analyse(recording: Recording, windows_ms: Sequence[float] | None = None, *, 
     list of tuple of PopulationStatistics
         For each window the populations in the order of the recording.
 
+    Raises
+    ------
+    UsageError
+        If the windows hold more spikes than can be analysed at once.
+
     Examples
     --------
     >>> import numpy as np
@@ -302,12 +314,21 @@ def analyse(recording: Recording, windows_ms: Sequence[float] | None = None, *, 
     (1.5, [0.0, 3.0])
     """
     lengths = (recording.duration_ms,) if windows_ms is None else tuple(windows_ms)
+    recording = recording.window(0.0, max(lengths))
+    if recording.n_spikes > MAX_SPIKES:
+        raise UsageError(
+            f"{recording.n_spikes:,} spikes in {recording.duration_ms / 1000:g} s are more than the {MAX_SPIKES:,} that are analysed at once: "
+            "take a shorter window"
+        )
     order = np.argsort(recording.neuron, kind="stable")
     neuron, step = recording.neuron[order], recording.step[order] - recording.start_step
     bounds = np.searchsorted(neuron, recording.offsets)
     bin_steps, count_steps = round(CORRELATION_BIN_MS / recording.dt), round(SYNCHRONY_BIN_MS / recording.dt)
     results: list[list[PopulationStatistics]] = [[] for _ in lengths]
-    for p, (name, size) in enumerate(zip(recording.names, recording.sizes, strict=True)):
+    for p, (name, size) in enumerate(zip(recording.names, recording.recorded, strict=True)):
+        if size == 0:
+            continue
+        whole = size == recording.sizes[p]
         mine = slice(bounds[p], bounds[p + 1])
         local, when = neuron[mine].astype(np.int64) - recording.offsets[p], step[mine]
         stops = [round(length / recording.dt) for length in lengths]
@@ -325,7 +346,7 @@ def analyse(recording: Recording, windows_ms: Sequence[float] | None = None, *, 
                 duration_ms=length,
                 neurons_by_count=np.bincount(counts).astype(np.int64),
                 neurons_by_cv=np.bincount(np.rint(cvs / CV_RESOLUTION).astype(np.int64)).astype(np.int64),
-                synchrony=fano_factor(when[when < stop // count_steps * count_steps] // count_steps, stop // count_steps),
+                synchrony=fano_factor(when[when < stop // count_steps * count_steps] // count_steps, stop // count_steps) if whole else math.nan,
                 n_trains=n_trains,
                 train_neuron=place[local[train]][by_train].astype(np.int32),
                 train_bin=(when[train][by_train] // bin_steps).astype(np.int32),

@@ -129,6 +129,14 @@ def run(
     drop: Annotated[float, typer.Option(help="Probability that the virtual board loses a packet.")] = 0.0,
     late: Annotated[float, typer.Option(help="Probability that the virtual board delivers a packet a tick late.")] = 0.0,
     shuffle: Annotated[bool, typer.Option("--shuffle", help="The virtual board delivers packets of a tick in random order.")] = False,
+    record: Annotated[
+        str, typer.Option(help="Neurons whose spikes the emulator records: all, none, or such as 1000 (of each population), L4E, L4E:2000,L4I:500.")
+    ] = "all",
+    record_v: Annotated[str, typer.Option("--record-v", help="Neurons whose membrane potentials it samples, said in the same way.")] = "none",
+    record_v_interval: Annotated[float, typer.Option("--record-v-interval", help="Time between two samples (ms).")] = 1.0,
+    checkpoint_every: Annotated[
+        float | None, typer.Option("--checkpoint-every", help="Biological seconds between two checkpoints; default: each minute of the clock.")
+    ] = None,
 ) -> None:
     """Run a model, from its document to the report.
 
@@ -163,6 +171,10 @@ def run(
             drop=drop,
             late=late,
             shuffle=shuffle,
+            record=record,
+            record_v=record_v,
+            record_v_interval=record_v_interval,
+            checkpoint_every=checkpoint_every,
         ),
         out or Path("runs") / f"{Path(model).stem}-{datetime.now(UTC):%Y%m%d-%H%M%S}",
         console(),
@@ -251,7 +263,7 @@ def machines(as_json: AsJson = False) -> None:
 
 @app.command()
 def compare(
-    run_folder: Annotated[Path, typer.Argument(help="Run folder, or a recording (.npz).", metavar="RUN")],
+    run_folder: Annotated[Path, typer.Argument(help="Run folder, finished or not, or the folder of a recording.", metavar="RUN")],
     reference: Annotated[Path, typer.Argument(help="Reference statistics (.json).", metavar="REFERENCE")],
     protocol: Protocol = "senk26",
     as_json: AsJson = False,

@@ -12,8 +12,9 @@ from spinn_mam.network.connectivity import Connectivity
 from spinn_mam.network.spec import NetworkSpec
 from spinn_mam.recording import Recording
 
-#: Called with the name of a phase, what is done and what there is to do.
+#: Called with the name of a phase, what is done and what there is to do; in BIOLOGICAL phases these are biological times (ms).
 Progress = Callable[[str, float, float], None]
+BIOLOGICAL = ("warm-up", "simulate")
 ConnectivityDegree = Literal["shared", "expander", "law"]
 
 
@@ -49,6 +50,13 @@ class RunConfig:
     threads : int
     connectivity : str
         ``"shared"`` (our own synapses everywhere), ``"expander"`` or ``"law"``.
+    record, record_v : tuple of int, optional
+        Neurons of each population, its first ones, whose spikes (default: all) and whose membrane potentials (default: none) are
+        recorded. Backends other than the emulator record all spikes and no potentials.
+    record_v_interval : float
+        Time between two samples of the potentials (ms).
+    checkpoint_every : float, optional
+        Biological time (s) after which a run that can be resumed is saved; default: each minute of wall-clock time.
     """
 
     t_sim: float
@@ -56,6 +64,10 @@ class RunConfig:
     seed: int
     threads: int
     connectivity: ConnectivityDegree
+    record: tuple[int, ...] | None = None
+    record_v: tuple[int, ...] | None = None
+    record_v_interval: float = 1.0
+    checkpoint_every: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,6 +164,12 @@ def compare(recording: Recording, reference: ReferenceStatistics, protocol: str 
         if sizes.get(name) != size:
             there = f"{sizes[name]} neurons" if name in sizes else "no such population"
             raise UsageError(f"population {name}: the reference has {size} neurons, the run has {there}: compare with a reference of the same scale")
+    recorded = dict(zip(recording.names, recording.recorded, strict=True))
+    partly = [f"{recorded[name]} of {size} in {name}" for name, size in zip(reference.names, reference.sizes, strict=True) if recorded[name] < size]
+    if partly:
+        raise UsageError(
+            f"spikes of some neurons only are recorded ({', '.join(partly)}), and thresholds are those of whole populations: use --record all"
+        )
     length = reference.window_for(recording.duration_ms)
     by_name = {p.name: p for p in analyse(recording, [length])[0]}
     candidate = tuple(by_name[name] for name in reference.names)

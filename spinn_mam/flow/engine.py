@@ -4,6 +4,10 @@ A stage writes into ``NN-name.part`` and the folder gets its name only when ever
 that holds the digest of what it was made from and of each file. So a run that was killed resumes at the first stage
 that is not there, and a file that was changed afterwards is noticed. ``stage.json`` comes last: a ``.part`` folder that
 has one is whole, and only waits for its name.
+
+A stage that can go on with its own unfinished work declares so. Its ``.part`` folder is kept, with a ``begun.json`` that holds
+the digest of everything but how far the stage goes, and given to it again while that digest is the same. A finished one that is to go
+further becomes unfinished again.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from spinn_mam import __version__
 from spinn_mam.errors import DocumentError, RunFailedError, UsageError
@@ -23,6 +27,7 @@ from spinn_mam.flow.progress import Reporter
 
 FORMAT = "spinn_mam.stage/1"
 MISSING = "not there yet"
+BEGUN = "begun.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +48,10 @@ class Stage:
     number : int, optional
         Of its folder; by default its place among the stages.
     check : callable, optional
-        ``check()`` raises what can be told before the stage is run, writes nothing, and returns a line for the user.
+        ``check(folder)`` raises what can be told before the stage is run, writes nothing, and returns a line for the user.
+    extent : str, optional
+        The parameter, a number, that says how far the stage goes, if it can go on with what an interrupted or a shorter one left in its
+        folder.
     """
 
     name: str
@@ -52,7 +60,8 @@ class Stage:
     make: Callable[[Path, Results, Callable[[str, float, float], None]], Any]
     load: Callable[[Path], Any]
     number: int = 0
-    check: Callable[[], str] | None = None
+    check: Callable[[Path], str] | None = None
+    extent: str | None = None
 
 
 @dataclass(slots=True)
@@ -81,11 +90,20 @@ class Results:
 
 @dataclass(frozen=True, slots=True)
 class StagePlan:
-    """What will happen to a stage, and why."""
+    """What will happen to a stage, and why.
+
+    Attributes
+    ----------
+    number : int
+    name : str
+    action : str
+        ``"skip"``; ``"run"`` from its beginning; ``"resume"`` what was interrupted; ``"extend"`` what is finished.
+    reason : str
+    """
 
     number: int
     name: str
-    action: str
+    action: Literal["skip", "run", "resume", "extend"]
     reason: str
 
 
@@ -93,9 +111,18 @@ def digests(stages: Sequence[Stage]) -> dict[str, str]:
     """Digest of everything each stage's result depends on, through all stages it needs."""
     out: dict[str, str] = {}
     for stage in stages:
-        inputs = {"version": __version__, "name": stage.name, "parameters": dict(stage.parameters), "needs": {n: out[n] for n in stage.needs}}
-        out[stage.name] = hashlib.blake2b(json.dumps(inputs, sort_keys=True).encode(), digest_size=16).hexdigest()
+        out[stage.name] = _digest(stage, out, dict(stage.parameters))
     return out
+
+
+def _digest(stage: Stage, others: Mapping[str, str], parameters: Mapping[str, Any]) -> str:
+    inputs = {"version": __version__, "name": stage.name, "parameters": parameters, "needs": {n: others[n] for n in stage.needs}}
+    return hashlib.blake2b(json.dumps(inputs, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def _work_digest(stage: Stage, others: Mapping[str, str]) -> str:
+    """Digest of what a stage's work depends on, however far it goes."""
+    return _digest(stage, others, {key: value for key, value in stage.parameters.items() if key != stage.extent})
 
 
 def check_selection(stages: Sequence[Stage], first: str | None, last: str | None) -> None:
@@ -147,18 +174,22 @@ def plan(stages: Sequence[Stage], folder: Path, first: str | None, last: str | N
         anew = next((n for n in stage.needs if n in redone), None)
         # what will be made anew whatever it holds is not read: it may be damaged
         record = None if again or anew else _unnamed(path) or read_record(path)
-        action, reason = "run", ""
+        action: Literal["skip", "run", "resume", "extend"] = "run"
         if again:
             reason = f"asked for with --from {first}"
         elif anew and path.exists():
             reason = f"'{anew}' is made anew"
+        elif record is not None and record["digest"] == wanted[stage.name]:
+            action, reason = "skip", "unchanged"
+        elif record is not None and (further := _further(stage, record, path, wanted)):
+            action, reason = "extend", further
+        elif stage.extent is not None and _begun(unfinished(path)) == _work_digest(stage, wanted):
+            action, reason = "resume", "goes on with what was begun"
         elif record is None:
             reason = MISSING
-        elif record["digest"] != wanted[stage.name]:
-            reason = _change(record["parameters"], stage.parameters)
         else:
-            action, reason = "skip", "unchanged"
-        if action == "run":
+            reason = _change(record["parameters"], stage.parameters)
+        if action != "skip":
             redone.add(stage.name)
         plans.append(StagePlan(number, stage.name, action, reason))
         if stage.name == last:
@@ -169,7 +200,7 @@ def plan(stages: Sequence[Stage], folder: Path, first: str | None, last: str | N
 def execute(stages: Sequence[Stage], folder: Path, reporter: Reporter, first: str | None = None, last: str | None = None) -> Results:
     """Run the stages that need it and return all results.
 
-    A stage that fails or is interrupted leaves nothing behind; the stages before it stay.
+    A stage that fails or is interrupted leaves nothing behind, unless it can go on with it; the stages before it stay.
 
     Raises
     ------
@@ -184,41 +215,48 @@ def execute(stages: Sequence[Stage], folder: Path, reporter: Reporter, first: st
         path = folder / f"{step.number:02d}-{step.name}"
         if _unnamed(path):
             _name(path)
-        shutil.rmtree(_part(path), ignore_errors=True)
+        if step.action == "extend":
+            shutil.rmtree(unfinished(path), ignore_errors=True)
+            path.rename(unfinished(path))  # killed here it is whole and unnamed
+        if step.action in ("resume", "extend"):
+            (unfinished(path) / "stage.json").unlink(missing_ok=True)
+        else:
+            shutil.rmtree(unfinished(path), ignore_errors=True)
     for i, (step, stage) in enumerate(zip(plans, stages, strict=False), 1):
         path = folder / f"{step.number:02d}-{stage.name}"
         if step.action == "skip":
             reporter.skipped(i, len(plans), stage.name)
         else:
-            reporter.started(i, len(plans), stage.name, "" if step.reason == MISSING else step.reason)
-            _run(stage, path, wanted[stage.name], results, reporter)
+            how = "made anew, " if step.action == "run" else ""
+            reporter.started(i, len(plans), stage.name, "" if step.reason == MISSING else how + step.reason)
+            _run(stage, path, wanted, results, reporter)
         results.folders[stage.name] = path
         results.loaders[stage.name] = stage.load
     return results
 
 
-def _run(stage: Stage, path: Path, digest: str, results: Results, reporter: Reporter) -> None:
-    part = _part(path)
+def _run(stage: Stage, path: Path, wanted: Mapping[str, str], results: Results, reporter: Reporter) -> None:
+    part = unfinished(path)
     started = time.perf_counter()
     try:
-        part.mkdir()
+        part.mkdir(exist_ok=stage.extent is not None)
+        if stage.extent is not None:
+            _write_json(part / BEGUN, {"digest": _work_digest(stage, wanted)})
         result = stage.make(part, results, reporter.progress)
         wall_time_s = time.perf_counter() - started
         record = {
             "format": FORMAT,
             "name": stage.name,
-            "digest": digest,
+            "digest": wanted[stage.name],
             "parameters": dict(stage.parameters),
             "needs": list(stage.needs),
             "wall_time_s": wall_time_s,
             "files": {str(f.relative_to(part)): file_digest(f) for f in sorted(part.rglob("*")) if f.is_file()},
         }
-        written = part / "stage.json.part"
-        written.write_text(json.dumps(record, indent=1), encoding="utf-8")
-        written.replace(part / "stage.json")
+        _write_json(part / "stage.json", record)
         _name(path)
     except BaseException as error:
-        if not _unnamed(path):
+        if stage.extent is None and not _unnamed(path):
             shutil.rmtree(part, ignore_errors=True)
         reporter.stopped(stage.name)
         if isinstance(error, OSError):
@@ -232,14 +270,37 @@ def _run(stage: Stage, path: Path, digest: str, results: Results, reporter: Repo
     reporter.finished(stage.name, wall_time_s)
 
 
-def _part(path: Path) -> Path:
+def unfinished(path: Path) -> Path:
+    """Return the folder that an unfinished stage has in place of ``path``; it need not exist."""
     return path.with_name(path.name + ".part")
+
+
+def _further(stage: Stage, record: Mapping[str, Any], path: Path, wanted: Mapping[str, str]) -> str:
+    """Say how much further a finished stage is to go, if that is all that has changed."""
+    if stage.extent is None or _begun(unfinished(path) if _unnamed(path) else path) != _work_digest(stage, wanted):
+        return ""
+    old, new = record["parameters"].get(stage.extent), stage.parameters[stage.extent]
+    return f"goes on, {stage.extent} {old:g} -> {new:g}" if isinstance(old, int | float) and old < new else ""
+
+
+def _begun(folder: Path) -> str | None:
+    """Return the digest of the work that a folder holds, if a stage could go on with it."""
+    try:
+        return str(json.loads((folder / BEGUN).read_text(encoding="utf-8"))["digest"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    written = path.with_name(path.name + ".part")
+    written.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    written.replace(path)
 
 
 def _unnamed(path: Path) -> dict[str, Any] | None:
     """Return the record of a stage that was finished but did not get its name, if there is one."""
     try:
-        return read_record(_part(path)) if (_part(path) / "stage.json").is_file() else None
+        return read_record(unfinished(path)) if (unfinished(path) / "stage.json").is_file() else None
     except DocumentError:
         return None
 
@@ -250,7 +311,7 @@ def _name(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-    _part(path).rename(path)
+    unfinished(path).rename(path)
 
 
 def _change(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
@@ -265,8 +326,14 @@ def _change(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     return f"its inputs have changed: {', '.join(changed)}" if changed else "its inputs have changed"
 
 
-def read_record(path: Path) -> dict[str, Any] | None:
+def read_record(path: Path, *, verify: bool = True) -> dict[str, Any] | None:
     """Read a stage folder's record and check its files.
+
+    Parameters
+    ----------
+    path : Path
+    verify : bool
+        False if its files were checked before: that reads them all.
 
     Returns
     -------
@@ -292,7 +359,7 @@ def read_record(path: Path) -> dict[str, Any] | None:
     for key, kind in (("digest", str), ("parameters", dict), ("wall_time_s", int | float), ("files", dict)):
         if not isinstance(record.get(key), kind):
             raise DocumentError(str(path / "stage.json"), key, f"damaged (missing or of the wrong kind): {mend}")
-    for name, digest in record["files"].items():
+    for name, digest in record["files"].items() if verify else ():
         file = path / name
         if not file.is_file():
             raise DocumentError(str(file), "", f"is missing from the run folder: {mend}")

@@ -19,11 +19,12 @@ from spinn_mam.flow.engine import Results
 from spinn_mam.flow.folder import check_folder, held
 from spinn_mam.flow.progress import Reporter
 from spinn_mam.flow.settings import RunSettings
-from spinn_mam.flow.stages import STAGES, build_stages, stage_folder, write_json
+from spinn_mam.flow.stages import RECORDING, STAGES, build_stages, stage_folder, write_json
 from spinn_mam.models import NetworkModel
 from spinn_mam.network.spec import NetworkSpec
 from spinn_mam.provenance import manifest
 from spinn_mam.recording import Recording
+from spinn_mam.recording.files import HEADER
 from spinn_mam.report import tables
 from spinn_mam.report.html import write_report
 from spinn_mam.report.run_report import RunResult, mapping_picture, report_content
@@ -57,7 +58,8 @@ def run_model(
     _say(console, f"run folder: {folder}", "dim")
     if dry_run:
         for step, stage in zip(engine.plan(stages, folder, first, last), stages, strict=False):
-            found = stage.check() if stage.check is not None and step.action == "run" else ""
+            path = stage_folder(folder, step.name)
+            found = stage.check(engine.unfinished(path)) if stage.check is not None and step.action != "skip" else ""
             _say(console, f"{step.number:02d} {step.name}: {step.action} ({step.reason}){found and ': '}{found}")
         _say(console, "dry run: nothing was written")
         return
@@ -124,7 +126,7 @@ def plan_model(settings: RunSettings, folder: Path, console: Console, *, as_json
 
 
 def find_recording(path: Path) -> Recording:
-    """Load the recording of a run folder, or of a file.
+    """Open the recording of a run folder, finished or not, or a recording's own folder.
 
     Raises
     ------
@@ -133,14 +135,21 @@ def find_recording(path: Path) -> Recording:
     DocumentError
         If it is damaged.
     """
-    if path.is_file():
+    if (path / HEADER).is_file():
         return Recording.load(path)
-    if not path.exists():
-        raise UsageError(f"there is no {path}: give a run folder, as 'spinn-mam run' named it")
+    if not path.is_dir():
+        raise UsageError(f"there is no folder {path}: give a run folder, as 'spinn-mam run' named it")
     stage = stage_folder(path, "simulation")
-    if engine.read_record(stage) is None:
-        raise UsageError(f"{path} is no run folder with a finished simulation: give the folder that 'spinn-mam run' named")
-    return Recording.load(stage / "recording.npz")
+    if engine.read_record(stage) is not None:
+        return Recording.load(stage / RECORDING, verify=False)
+    begun = engine.unfinished(stage) / RECORDING
+    if (begun / HEADER).is_file():
+        recording = Recording.load(begun)
+        if not recording.complete:
+            line = f"{path}: the run is not finished; this is of its first {recording.duration_ms / 1000:g} s"
+            _say(Console(stderr=True, highlight=False), line, "yellow")
+        return recording
+    raise UsageError(f"{path} is no run folder with a recording: give the folder that 'spinn-mam run' named")
 
 
 def cite_run(run: Path) -> str:
@@ -165,7 +174,7 @@ def cite_run(run: Path) -> str:
 
 
 def _result(settings: RunSettings, model: NetworkModel, spec: NetworkSpec, results: Results) -> RunResult:
-    times = {name: float((engine.read_record(path) or {})["wall_time_s"]) for name, path in results.folders.items()}
+    times = {name: float((engine.read_record(path, verify=False) or {})["wall_time_s"]) for name, path in results.folders.items()}
     return RunResult(
         backend=settings.backend,
         settings=dataclasses.asdict(settings),
@@ -186,7 +195,7 @@ def _metrics(result: RunResult, settings: RunSettings) -> dict[str, Any]:
         "backend": result.backend,
         "rtf": provenance.get("rtf"),
         "wall_time_s": provenance.get("simulate_s"),
-        "n_spikes": len(recording.step),
+        "n_spikes": sum(recording.population_spikes or ()),
         "n_synaptic_events": recording.activity.n_synaptic_events if recording.activity else None,
         "peak_rss_bytes": provenance.get("peak_rss_bytes", psutil.Process().memory_info().rss),
         "connectivity": settings.degree(result.spec),
@@ -209,7 +218,7 @@ def _metrics(result: RunResult, settings: RunSettings) -> dict[str, Any]:
 
 
 def _manifest(result: RunResult, command: Sequence[str], results: Results) -> dict[str, Any]:
-    records = {name: engine.read_record(path) or {} for name, path in results.folders.items()}
+    records = {name: engine.read_record(path, verify=False) or {} for name, path in results.folders.items()}
     digests = {f"stage {name}": str(record.get("digest", "")) for name, record in records.items()}
     return manifest(
         command=command,

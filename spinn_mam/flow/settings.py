@@ -11,6 +11,7 @@ from spinn_mam.comparison import PROTOCOLS
 from spinn_mam.errors import UsageError
 from spinn_mam.models import NetworkModel, load_model
 from spinn_mam.network.spec import NetworkSpec
+from spinn_mam.recording import parse_selection
 
 #: Backends of this version, the default first.
 BACKENDS = ("emulator", "nest", "spinnaker")
@@ -70,6 +71,12 @@ class RunSettings:
         Probability that the virtual board loses a packet, or delivers it a tick late.
     shuffle : bool
         Whether the virtual board delivers packets of a tick in random order.
+    record, record_v : str
+        Neurons whose spikes and whose membrane potentials the emulator records, see :func:`spinn_mam.recording.parse_selection`.
+    record_v_interval : float
+        Time between two samples of the potentials (ms).
+    checkpoint_every : float or None
+        Biological time between two checkpoints (s); None: a minute of wall-clock time.
     """
 
     model: str
@@ -95,6 +102,10 @@ class RunSettings:
     drop: float = 0.0
     late: float = 0.0
     shuffle: bool = False
+    record: str = "all"
+    record_v: str = "none"
+    record_v_interval: float = 1.0
+    checkpoint_every: float | None = None
 
     def load(self) -> tuple[NetworkModel, NetworkSpec]:
         """Load the model and derive its network, after checking every value.
@@ -123,7 +134,8 @@ class RunSettings:
             in_range(flag, scale, 0.0, 1.0, "above 0 and at most 1", open_low=True)
         model = load_model(self.model, self.settings, {} if self.drive is None else {"drive": self.drive})
         spec = model.network(self.n_scaling, self.k_scaling)
-        for flag, value in (("--t-sim", self.t_sim), ("--warm-up", self.warm_up)):
+        self._check_recording(spec)
+        for flag, value in (("--t-sim", self.t_sim), ("--warm-up", self.warm_up), ("--record-v-interval", self.record_v_interval)):
             steps = value / spec.dt
             if abs(steps - round(steps)) > 1e-6:
                 near = round(steps) or 1
@@ -148,6 +160,21 @@ class RunSettings:
             in_range("--synapse-cores", self.synapse_cores, 1, MAX_SYNAPSE_CORES, f"1 to {MAX_SYNAPSE_CORES}, or 0 to leave it to the budgets")
         if (self.drop or self.late or self.shuffle) and (self.backend, self.target) != ("spinnaker", "virtual"):
             raise UsageError("--drop, --late and --shuffle are for the virtual board: use --backend spinnaker --target virtual")
+
+    def _check_recording(self, spec: NetworkSpec) -> None:
+        """Refuse selections that cannot be, and those of backends that have none."""
+        in_range("--record-v-interval", self.record_v_interval, 0.0, math.inf, "above 0 (ms)", open_low=True)
+        if self.checkpoint_every is not None:
+            in_range("--checkpoint-every", self.checkpoint_every, 0.0, math.inf, "above 0 (s)", open_low=True)
+        if self.backend != "emulator" and (self.record != "all" or self.record_v != "none" or self.checkpoint_every is not None):
+            raise UsageError(f"--record, --record-v and --checkpoint-every are for --backend emulator; {self.backend} records all spikes")
+        self.recorded(spec)
+
+    def recorded(self, spec: NetworkSpec) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Return how many neurons of each population are recorded: their spikes, and their membrane potentials."""
+        sizes = [p.size for p in spec.populations]
+        with_v = [0 if p.is_source else p.size for p in spec.populations]
+        return parse_selection("--record", self.record, spec.names, sizes), parse_selection("--record-v", self.record_v, spec.names, with_v)
 
     def degree(self, spec: NetworkSpec) -> str:
         """Return how the synapses of this run are the network's: ``"shared"``, ``"law"`` or ``"expander"``."""

@@ -33,11 +33,14 @@ from spinn_mam.partitioning.check import check
 from spinn_mam.partitioning.export import write_pacman_json
 from spinn_mam.partitioning.pipeline import map_network
 from spinn_mam.recording import Recording
+from spinn_mam.recording.files import FORMAT
 from spinn_mam.virtual_board.faults import Faults
 
 Report = Callable[[str, float, float], None]
 #: All stages that a run can have; a stage's folder has its number here, whatever stages the run has.
 STAGES = ("network", "mapping", "simulation", "comparison", "energy")
+#: In the folder of the simulation stage.
+RECORDING = "recording"
 
 
 def build_stages(settings: RunSettings, model: NetworkModel, spec: NetworkSpec) -> list[Stage]:
@@ -75,8 +78,14 @@ def stage_folder(run: Path, name: str) -> Path:
     return run / f"{STAGES.index(name) + 1:02d}-{name}"
 
 
-def make_backend(name: str) -> Backend:
+def make_backend(name: str, folder: Path | None = None) -> Backend:
     """Make the backend of this name; what needs more than a name is made by :func:`make_spinnaker`.
+
+    Parameters
+    ----------
+    name : str
+    folder : Path, optional
+        Where a backend that can go on with an interrupted run keeps it.
 
     Raises
     ------
@@ -86,7 +95,7 @@ def make_backend(name: str) -> Backend:
     if name == "emulator":
         from spinn_mam.backends.emulator.backend import EmulatorBackend
 
-        return EmulatorBackend()
+        return EmulatorBackend(folder)
     if name == "nest":
         from spinn_mam.backends.nest import NestBackend
 
@@ -154,7 +163,8 @@ def _mapping_stage(settings: RunSettings, spec: NetworkSpec) -> Stage:
         write_pacman_json(deployment, spec, folder / "pacman")
         return deployment
 
-    def check_fit() -> str:
+    def check_fit(folder: Path) -> str:
+        del folder
         m = compute(lambda phase, done, total: None).metrics
         return f"fits: {m['cores']:,} cores on {m['chips']} chips of {machine.name}"
 
@@ -165,11 +175,21 @@ def _mapping_stage(settings: RunSettings, spec: NetworkSpec) -> Stage:
 def _simulation_stage(settings: RunSettings, network: Network, on_machine: bool) -> Stage:
     spinnaker = make_spinnaker(settings, load_board_config(settings.board_config)) if settings.backend == "spinnaker" else None
     backend: Backend = spinnaker or make_backend(settings.backend)
+    as_it_goes = settings.backend == "emulator"  # it writes its recording itself, and can go on with it
     degree = settings.degree(network.spec)
-    config = RunConfig(settings.t_sim, settings.warm_up, settings.seed, settings.threads, degree)  # type: ignore[arg-type]
+    config = RunConfig(
+        settings.t_sim,
+        settings.warm_up,
+        settings.seed,
+        settings.threads,
+        degree,  # type: ignore[arg-type]
+        *settings.recorded(network.spec),
+        settings.record_v_interval,
+        settings.checkpoint_every,
+    )
 
-    def check_backend(deployment: Deployment | None = None) -> str:
-        violations = backend.check(network, config, deployment)
+    def check_backend(folder: Path, deployment: Deployment | None = None) -> str:
+        violations = in_folder(backend, folder).check(network, config, deployment)
         if violations:
             raise DoesNotFitError(f"{settings.backend} backend", violations)
         if settings.backend == "nest":
@@ -180,29 +200,40 @@ def _simulation_stage(settings: RunSettings, network: Network, on_machine: bool)
                     lif_constants(population.neuron, population.I_e, network.spec.dt)  # raises if the number format cannot hold them
         return ""
 
+    def in_folder(backend: Backend, folder: Path) -> Backend:
+        if isinstance(backend, SpinnakerBackend):
+            return dataclasses.replace(backend, folder=folder / "spynnaker", kept_log=folder.parent / "spynnaker.log")
+        return make_backend(settings.backend, folder)
+
     def make(folder: Path, results: Results, report: Report) -> Recording:
         deployment = results["mapping"] if on_machine else None
-        check_backend(deployment)
-        started = backend
-        if spinnaker is not None:
-            started = dataclasses.replace(spinnaker, folder=folder / "spynnaker", kept_log=folder.parent / "spynnaker.log")
-        recording = started.start(network, config, deployment, report).result()
+        check_backend(folder, deployment)
+        recording = in_folder(backend, folder).start(network, config, deployment, report).result()
         if spinnaker is not None and spinnaker.faults.any:
             # what the faults do shows beside the same run without them, for equal synapses and sources
             report("the same without injected faults", 0.0, 0.0)
             sound = dataclasses.replace(spinnaker, folder=folder / "without-faults", faults=Faults())
             without = sound.start(network, config, deployment, report).result()
             recording.provenance["faults"] = compare_activity(recording, without)
-        recording.save(folder / "recording.npz")
+        if not as_it_goes:
+            recording.save(folder / RECORDING)
         return recording
 
-    parameters = settings.parameters("backend", "t_sim", "warm_up", "seed") | {"connectivity": degree}
+    parameters = settings.parameters("backend", "t_sim", "warm_up", "seed") | {"connectivity": degree, "recording": FORMAT}
+    if as_it_goes:
+        parameters |= {"record": config.record, "record_v": config.record_v, "record_v_interval": config.record_v_interval}
     if spinnaker is not None:
         parameters |= settings.parameters("target", "drop", "late", "shuffle")
     if not backend.capabilities.bit_exact:
         parameters |= settings.parameters("threads")  # NEST's random streams depend on them
     needs = ("network", "mapping") if on_machine else ("network",)
-    return Stage("simulation", needs, parameters, make, lambda folder: Recording.load(folder / "recording.npz"), check=check_backend)
+    extent = "t_sim" if as_it_goes else None
+    return Stage("simulation", needs, parameters, make, _load_recording, check=check_backend, extent=extent)
+
+
+def _load_recording(folder: Path) -> Recording:
+    """Open the recording of a stage whose files were checked."""
+    return Recording.load(folder / RECORDING, verify=False)
 
 
 def _comparison_stage(settings: RunSettings, reference: ReferenceStatistics | None, reference_id: str, absent: str) -> Stage:
@@ -225,7 +256,7 @@ def _comparison_stage(settings: RunSettings, reference: ReferenceStatistics | No
         return comparison
 
     def load(folder: Path) -> Comparison | str:
-        return compute(Recording.load(stage_folder(folder.parent, "simulation") / "recording.npz"))
+        return compute(_load_recording(stage_folder(folder.parent, "simulation")))
 
     parameters = {"protocol": settings.protocol, "reference": reference_id}
     return Stage("comparison", ("simulation",), parameters, make, load)
@@ -249,7 +280,7 @@ def _energy_stage(settings: RunSettings) -> Stage:
         return energy
 
     def load(folder: Path) -> EnergyEstimate | None:
-        recording = Recording.load(stage_folder(folder.parent, "simulation") / "recording.npz")
+        recording = _load_recording(stage_folder(folder.parent, "simulation"))
         return compute(recording, Deployment.load(stage_folder(folder.parent, "mapping")))
 
     return Stage("energy", ("mapping", "simulation"), {"constants": repr(constants)}, make, load)

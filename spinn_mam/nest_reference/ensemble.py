@@ -14,7 +14,7 @@ from spinn_mam.recording import Recording
 
 def recording_path(folder: Path, spec: NetworkSpec, seed: int) -> Path:
     """Where the recording of one seed lies."""
-    return folder / f"{spec.model}-{spec.drive}-{spec.digest()[:8]}-seed{seed}.npz"
+    return folder / f"{spec.model}-{spec.drive}-{spec.digest()[:8]}-seed{seed}"
 
 
 def is_done(path: Path, t_sim: float) -> bool:

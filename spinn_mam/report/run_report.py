@@ -111,7 +111,7 @@ def report_content(result: RunResult, manifest: Mapping[str, Any]) -> ReportCont
         KeyNumber("Neurons", f"{int(spec.sizes.sum()):,}", scale),
         KeyNumber("Synapses", f"{spec.n_synapses:,}", f"{len(spec.projections)} projections"),
         KeyNumber("Biological time", f"{recording.duration_ms / 1000:g} s", "after the warm-up"),
-        KeyNumber("Spikes", f"{len(recording.step):,}", f"{spec.drive} drive"),
+        KeyNumber("Spikes", f"{sum(recording.population_spikes or ()):,}", f"{spec.drive} drive"),
     ]
     if "rtf" in provenance:
         numbers.append(KeyNumber("Real-time factor", f"{provenance['rtf']:.2f}", f"{result.backend}, on this host"))

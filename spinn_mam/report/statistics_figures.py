@@ -68,15 +68,16 @@ def raster_figure(recording: Recording, *, duration_ms: float = 500.0, start_ms:
     """
     stop_ms = min(start_ms + duration_ms, recording.duration_ms)
     shown = recording.window(start_ms, stop_ms)
-    share = min(1.0, n_rows / sum(recording.sizes))
-    rows = [min(size, max(least, round(share * size))) for size in recording.sizes]
+    there = recording.recorded
+    share = min(1.0, n_rows / max(1, sum(there)))
+    rows = [min(size, max(least, round(share * size))) for size in there]
     tops = np.concatenate([[0], np.cumsum(rows)])
     figure = Figure(figsize=(7.0, 4.6), layout="constrained")
     axes = figure.add_subplot()
     for p, (name, colour) in enumerate(zip(recording.names, population_colours(recording.names), strict=True)):
         step, neuron = shown.population(name)
         # Neurons are interchangeable within a population, so evenly spaced ones are a fair sample.
-        chosen = np.arange(rows[p]) * recording.sizes[p] // max(1, rows[p])
+        chosen = np.arange(rows[p]) * there[p] // max(1, rows[p])
         place = np.searchsorted(chosen, neuron)
         place[place == len(chosen)] = 0
         kept = chosen[place] == neuron if len(chosen) else np.zeros(len(neuron), dtype=bool)

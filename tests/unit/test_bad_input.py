@@ -291,7 +291,7 @@ def test_a_missing_extra_says_what_to_install(invoke: Invoke, monkeypatch: pytes
 def references(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Reference statistics of four runs like the finished one, and of another scale."""
     folder = tmp_path_factory.mktemp("references")
-    recording = Recording.load(finished / "03-simulation" / "recording.npz")
+    recording = Recording.load(finished / "03-simulation" / "recording")
     build_reference_statistics([recording] * 4, [1, 2, 3, 4], windows_ms=(20.0,)).save(folder / "same.json")
     other = Recording(
         recording.names, tuple(s + 1 for s in recording.sizes), *(getattr(recording, f) for f in ("dt", "start_step", "stop_step", "step", "neuron"))
@@ -316,10 +316,10 @@ def test_a_reference_that_cannot_be_compared_with_is_refused_beforehand(invoke: 
 def test_compare_with_wrong_arguments(invoke: Invoke, references: Path, finished: Path, tmp_path: Path) -> None:
     cases = (
         ((tmp_path / "nowhere", references / "same.json"), "there is no"),
-        ((tmp_path, references / "same.json"), "is no run folder with a finished simulation"),
+        ((tmp_path, references / "same.json"), "is no run folder with a recording"),
         ((finished, tmp_path / "nowhere.json"), "no such file; give reference statistics (.json)"),
         ((finished, finished), "no such file; give reference statistics (.json)"),
-        ((finished / "metrics.json", references / "same.json"), "no recording, or a damaged one"),
+        ((finished / "metrics.json", references / "same.json"), "there is no folder"),
         ((finished, finished / "metrics.json"), "metrics.json at 'names'"),
         ((finished, references / "other.json"), "compare with a reference of the same scale"),
         ((finished, references / "same.json", "--protocol", "x"), "--protocol x: use one of"),
@@ -432,11 +432,11 @@ def test_a_stage_that_is_a_file_or_a_record_of_something_else(invoke: Invoke, ru
 
 
 def test_a_damaged_recording_is_refused_by_plot_and_compare(invoke: Invoke, run: Path, references: Path) -> None:
-    (run / "03-simulation" / "recording.npz").write_bytes(b"PK\x03\x04")
+    (run / "03-simulation" / "recording" / "neurons.i4").write_bytes(b"\x03\x04")
     for arguments in (("plot", run), ("compare", run, references / "same.json")):
         code, _, err = invoke(*arguments)
         assert code == 2
-        assert "recording.npz: has changed since the run wrote it" in err
+        assert "neurons.i4: has changed since the run wrote it" in err
 
 
 def test_another_model_or_other_settings_redo_what_depends_on_them_and_say_so(invoke: Invoke, run: Path) -> None:
@@ -495,14 +495,14 @@ def test_out_without_permission(invoke: Invoke, tmp_path: Path, monkeypatch: pyt
 
 def test_a_full_disk_in_a_stage_keeps_the_stages_before(invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*arguments: object, **options: object) -> None:
-        raise OSError(28, "No space left on device", "recording.npz")
+        raise OSError(28, "No space left on device", "neurons.i4")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Recording, "save", full)
+        patch.setattr("spinn_mam.recording.files.os.pwrite", full)
         code, _, err = invoke("run", *SMALL, "--out", "r")
     assert code == 5
-    assert "stage simulation: No space left on device (recording.npz): the finished stages in r are kept" in err
-    assert sorted(p.name for p in (tmp_path / "r").iterdir()) == STAGES[:2]
+    assert "stage simulation: No space left on device (neurons.i4): the finished stages in r are kept" in err
+    assert sorted(p.name for p in (tmp_path / "r").iterdir()) == [*STAGES[:2], f"{STAGES[2]}.part"]
     with monkeypatch.context() as patch:
         patch.setattr("spinn_mam.flow.run.write_report", full)
         code, _, err = invoke("run", *SMALL, "--out", "r")
@@ -550,4 +550,4 @@ def test_another_backend_in_the_same_folder_leaves_no_stage_of_the_first(run: Pa
     assert "02-mapping: removed, it is of an earlier run with another backend" in done.stdout
     assert sorted(p.name for p in run.iterdir()) == sorted([STAGES[0], *STAGES[2:4], *FILES])
     assert json.loads((run / "metrics.json").read_text())["run"]["backend"] == "nest"
-    assert "nest" in Recording.load(run / "03-simulation" / "recording.npz").provenance["backend"]
+    assert "nest" in Recording.load(run / "03-simulation" / "recording").provenance["backend"]

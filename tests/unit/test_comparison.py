@@ -272,6 +272,6 @@ def test_the_table_names_verdict_and_every_population(reference):
 
 def test_extra_populations_of_the_run_are_ignored(reference):
     run = make_run(77)
-    more = dataclasses.replace(run, names=("E", "I", "source"), sizes=(400, 300, 10))
+    more = Recording(("E", "I", "source"), (400, 300, 10), run.dt, run.start_step, run.stop_step, run.step, run.neuron)
     assert compare(more, reference).rows == compare(run, reference).rows
     assert len(analyse(more)[0]) == 3

@@ -119,3 +119,73 @@ def test_the_plan_says_why(tmp_path: Path, reporter: Reporter) -> None:
     assert not (tmp_path / "nowhere").exists()
     assert {p.reason for p in engine.plan(chain([]), tmp_path / "nowhere", None, None)} == {"not there yet"}
     assert not (tmp_path / "nowhere").exists()
+
+
+def counting(until: int, seed: int = 1, stop: int | None = None, log: list[int] | None = None) -> list[Stage]:
+    """A stage that counts in a file, and goes on with what it finds there; ``stop`` interrupts it."""
+
+    def make(folder: Path, results: Results, report: object) -> int:
+        path = folder / "count"
+        for n in range(int(path.read_text()) if path.exists() else 0, until):
+            if n == stop:
+                raise KeyboardInterrupt
+            (log if log is not None else []).append(n)
+            path.write_text(str(n + 1))
+        return until
+
+    return [Stage("count", (), {"until": until, "seed": seed}, make, lambda folder: int((folder / "count").read_text()), extent="until")]
+
+
+def count(folder: Path, reporter: Reporter, *arguments: int, **options: object) -> list[int]:
+    log: list[int] = []
+    first = options.pop("first", None)
+    engine.execute(counting(*arguments, log=log, **options), folder, reporter, first=first)  # type: ignore[arg-type]
+    return log
+
+
+def interrupted(folder: Path, reporter: Reporter, until: int, stop: int, **options: int) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        engine.execute(counting(until, stop=stop, **options), folder, reporter)
+    assert [p.name for p in folder.iterdir() if p.name.endswith(".part")] == ["01-count.part"]
+
+
+def test_unfinished_work_is_gone_on_with(tmp_path: Path, reporter: Reporter) -> None:
+    interrupted(tmp_path, reporter, 5, 2)
+    interrupted(tmp_path, reporter, 7, 4)
+    [step] = engine.plan(counting(5), tmp_path, None, None)
+    assert (step.action, step.reason) == ("resume", "goes on with what was begun")
+    assert count(tmp_path, reporter, 5) == [4]
+    assert [p.name for p in tmp_path.iterdir()] == ["01-count"]
+    assert count(tmp_path, reporter, 5) == []
+
+
+def test_unfinished_work_of_other_inputs_or_that_is_not_wanted_is_not(tmp_path: Path, reporter: Reporter) -> None:
+    interrupted(tmp_path, reporter, 5, 3)
+    assert engine.plan(counting(5, seed=2), tmp_path, None, None)[0].action == "run"
+    assert count(tmp_path, reporter, 5, seed=2) == [0, 1, 2, 3, 4]
+    interrupted(tmp_path, reporter, 5, 3)  # beside the finished one of another seed, which stays until this one is finished
+    assert count(tmp_path, reporter, 5, first="count") == [0, 1, 2, 3, 4]
+    interrupted(tmp_path, reporter, 5, 3, seed=2)
+    assert count(tmp_path, reporter, 5, seed=2) == [3, 4]
+
+
+def test_a_finished_stage_goes_further(tmp_path: Path, reporter: Reporter) -> None:
+    count(tmp_path, reporter, 3)
+    [step] = engine.plan(counting(5), tmp_path, None, None)
+    assert (step.action, step.reason) == ("extend", "goes on, until 3 -> 5")
+    assert count(tmp_path, reporter, 5) == [3, 4]
+    interrupted(tmp_path, reporter, 9, 7)
+    assert not (tmp_path / "01-count").exists()
+    assert not (tmp_path / "01-count.part" / "stage.json").exists()
+    assert count(tmp_path, reporter, 9) == [7, 8]
+    assert engine.plan(counting(4), tmp_path, None, None)[0].action == "run"  # no stage goes back
+
+
+def test_killed_while_a_finished_stage_becomes_unfinished_nothing_is_lost(tmp_path: Path, reporter: Reporter) -> None:
+    count(tmp_path, reporter, 3)
+    (tmp_path / "01-count").rename(tmp_path / "01-count.part")
+    assert engine.plan(counting(5), tmp_path, None, None)[0].action == "extend"
+    assert count(tmp_path, reporter, 5) == [3, 4]
+    (tmp_path / "01-count").rename(tmp_path / "01-count.part")
+    (tmp_path / "01-count.part" / "stage.json").unlink()
+    assert count(tmp_path, reporter, 6) == [5]

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import resource
+import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from spinn_mam.backends.base import Capabilities, LocalRun, Network, Progress, RunConfig, RunHandle
-from spinn_mam.backends.emulator.emulation import CHUNK_STEPS, DELAY_OFFSET_STEPS, Spikes, prepare
+from spinn_mam.backends.base import BIOLOGICAL, Capabilities, LocalRun, Network, Progress, RunConfig, RunHandle
+from spinn_mam.backends.emulator.emulation import DELAY_OFFSET_STEPS, Emulation, prepare
+from spinn_mam.backends.emulator.loop import Counters
 from spinn_mam.backends.emulator.machine_sources import MachineSources
+from spinn_mam.backends.emulator.recorded import RECORDING, RunPlan, Times, record_run
 from spinn_mam.deployment import Deployment
 from spinn_mam.errors import UsageError, Violation
 from spinn_mam.expander.plan import TargetPlan
@@ -22,6 +29,7 @@ from spinn_mam.fixed_point.ring_buffer import ring_buffer_shifts
 from spinn_mam.fixed_point.specification import Overflows
 from spinn_mam.network.connectivity import delay_table
 from spinn_mam.partitioning.structures import Partition
+from spinn_mam.network.spec import NetworkSpec
 from spinn_mam.recording import ActivityCounts, Recording
 
 #: Memory of a synapse with its share of the row tables, and of a neuron (bytes); measured at full-scale PD14.
@@ -34,7 +42,14 @@ class EmulatorBackend:
 
     Synapses and Poisson spikes come from streams of our own, or, with connectivity ``"expander"``, are those that the machine makes.
     Sums are those of the deployment's cores, combined or split; without a deployment, of combined ones.
+
+    Attributes
+    ----------
+    folder : Path or None
+        Where a run is recorded as it goes, and taken up if it was interrupted; None: in memory when it has ended.
     """
+
+    folder: Path | None = None
 
     name: ClassVar[str] = "emulator"
     capabilities: ClassVar[Capabilities] = Capabilities(
@@ -48,7 +63,7 @@ class EmulatorBackend:
     )
 
     def check(self, network: Network, run: RunConfig, deployment: Deployment | None) -> list[Violation]:
-        """Check the host's memory and that the deployment belongs to the network."""
+        """Check the host's memory and disk, and that the deployment belongs to the network."""
         import psutil
 
         found: list[Violation] = []
@@ -57,6 +72,8 @@ class EmulatorBackend:
         if need > have:
             message = f"{need / 1e9:.1f} GB needed for {spec.n_synapses} synapses, {have / 1e9:.1f} GB free; use --n-scaling or --k-scaling"
             found.append(Violation("memory", "host", message, need / have))
+        if self.folder is not None:
+            found += _check_disk(self.folder, spec, _run_plan(spec, run))
         for projection in spec.projections:
             try:
                 delay_table(projection.delay, spec.dt)
@@ -86,9 +103,27 @@ class EmulatorBackend:
 
             plans = plan_of_deployment(network, deployment, DELAY_OFFSET_STEPS)
             sources = MachineSources(network.spec, deployment.neurons_per_core.tolist(), run.seed, split=split is not None)
-        return LocalRun(
-            lambda: simulate(network, shifts, run.t_sim, run.warm_up, run.seed, run.threads, progress, plans=plans, sources=sources, split=split)
-        )
+
+        def compute() -> Recording:
+            return simulate(
+                network,
+                shifts,
+                run.t_sim,
+                run.warm_up,
+                run.seed,
+                run.threads,
+                progress,
+                plans=plans,
+                sources=sources,
+                split=split,
+                folder=self.folder,
+                record=run.record,
+                record_v=run.record_v,
+                record_v_interval=run.record_v_interval,
+                checkpoint_every=run.checkpoint_every,
+            )
+
+        return LocalRun(compute)
 
 
 def simulate(
@@ -103,6 +138,12 @@ def simulate(
     plans: Sequence[TargetPlan] | None = None,
     sources: MachineSources | None = None,
     split: Partition | None = None,
+    *,
+    folder: Path | None = None,
+    record: tuple[int, ...] | None = None,
+    record_v: tuple[int, ...] | None = None,
+    record_v_interval: float = 1.0,
+    checkpoint_every: float | None = None,
 ) -> Recording:
     """Run a network.
 
@@ -127,6 +168,10 @@ def simulate(
         Take the spikes of the machine's own Poisson sources; otherwise they come from streams of this package.
     split : Partition, optional
         Compute the sums of these split cores; otherwise those of combined cores.
+    folder : Path, optional
+        Gets recording and checkpoints; a run that it holds is taken up, and the recording that is returned stays on disk.
+    record, record_v, record_v_interval, checkpoint_every
+        As in RunConfig.
 
     Returns
     -------
@@ -140,66 +185,93 @@ def simulate(
         If times, threads or parameters are out of range.
     """
     spec = network.spec
-    n_warm, n_kept = round(warm_up / spec.dt), round(t_sim / spec.dt)
-    if n_warm < 0 or n_kept <= 0 or threads < 1:
+    config = RunConfig(t_sim, warm_up, seed, threads, "shared", record, record_v, record_v_interval, checkpoint_every)
+    plan = _run_plan(spec, config)
+    if plan.n_warm < 0 or plan.n_kept <= 0 or threads < 1:
         raise UsageError(f"t_sim = {t_sim:g} ms, warm_up = {warm_up:g} ms and threads = {threads} must be positive, warm_up may be 0")
     report = progress or (lambda phase, done, total: None)
     if shifts is None:
         shifts = ring_buffer_shifts(spec)
     report("build", 0, spec.n_synapses)
-    build_started = time.perf_counter(), time.process_time()
+    started = time.perf_counter(), time.process_time()
     emulation = prepare(network, shifts, seed, threads=threads, delay_offset_steps=delay_offset_steps, plans=plans, sources=sources, split=split)
-    build_s, build_cpu_s = time.perf_counter() - build_started[0], time.process_time() - build_started[1]
+    build_s, build_cpu_s = time.perf_counter() - started[0], time.process_time() - started[1]
     report("build", spec.n_synapses, spec.n_synapses)
     emulation.compile()
-
-    kept: list[Spikes] = []
-    times: dict[str, tuple[float, float]] = {}
-    for phase, n_steps in (("warm-up", n_warm), ("simulate", n_kept)):
-        started = time.perf_counter(), time.process_time()
-        emulation.reset_counters()
-        report(phase, 0, n_steps * spec.dt)
-        for done in range(0, n_steps, CHUNK_STEPS):
-            n = min(CHUNK_STEPS, n_steps - done)
-            spikes = emulation.advance(n)
-            if phase == "simulate":
-                kept.append(spikes)
-            report(phase, (done + n) * spec.dt, n_steps * spec.dt)
-        times[phase] = time.perf_counter() - started[0], time.process_time() - started[1]
-    step, neuron = (np.concatenate(column) for column in zip(*kept, strict=True))
-    counters, layout, store = emulation.counters, emulation.layout, emulation.store
-    seconds = n_kept * spec.dt / 1000.0
-    provenance: dict[str, Any] = {
-        "backend": EmulatorBackend.name,
-        "arithmetic": "s16.15, IF_curr_exp of sPyNNaker 1!7.4.1",
+    # what the spikes depend on
+    run = {
         "poisson": "own streams" if sources is None else "the machine's sources",
         "seed": seed,
         "connectivity": "shared" if plans is None else "expander",
         "connectivity_seed": network.connectivity.seed,
         **({"connectivity_digest": network.connectivity.digest()} if plans is None else {}),
-        "threads": emulation.threads,
-        "parts": layout.n_parts,
-        "build_s": build_s,
-        "build_cpu_s": build_cpu_s,
-        "warm_up_s": times["warm-up"][0],
-        "simulate_s": times["simulate"][0],
-        "simulate_cpu_s": times["simulate"][1],
-        "rtf": times["simulate"][0] / seconds,
-        "cpu_s_per_s": times["simulate"][1] / seconds,
-        "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024),
         "ring_buffer_shifts": shifts.tolist(),
         "delay_offset_steps": delay_offset_steps,
-        "delay_slots": [store.min_slots, store.max_slots],
         "layout": "combined" if split is None else "split",
+    }
+    build = {"threads": emulation.threads, "build_s": build_s, "build_cpu_s": build_cpu_s}
+
+    def describe(counters: Counters, times: Times, n_steps: int) -> tuple[dict[str, Any], dict[str, Any]]:
+        duration_ms = n_steps * spec.dt
+        activity = ActivityCounts(counters.n_spikes, counters.n_events, emulation.layout.n_state * n_steps, duration_ms)
+        return dataclasses.asdict(activity), run | build | _provenance(emulation, counters, times, duration_ms, is_split=split is not None)
+
+    with tempfile.TemporaryDirectory() if folder is None else contextlib.nullcontext(folder) as name:
+        recording = record_run(emulation, spec, plan, Path(name), run, describe, report)
+        return recording.in_memory() if folder is None else recording
+
+
+def _provenance(emulation: Emulation, counters: Counters, times: Times, duration_ms: float, *, is_split: bool) -> dict[str, Any]:
+    """Say how a run went and what its arithmetic met."""
+    layout, store, seconds = emulation.layout, emulation.store, duration_ms / 1000.0
+    warm_up, kept = BIOLOGICAL
+    return {
+        "backend": EmulatorBackend.name,
+        "arithmetic": "s16.15, IF_curr_exp of sPyNNaker 1!7.4.1",
+        "parts": layout.n_parts,
+        "warm_up_s": times.wall_s[warm_up],
+        "simulate_s": times.wall_s[kept],
+        "simulate_cpu_s": times.cpu_s[kept],
+        "rtf": times.wall_s[kept] / seconds,
+        "cpu_s_per_s": times.cpu_s[kept] / seconds,
+        "n_resumed": times.n_resumed,
+        "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024),
+        "delay_slots": [store.min_slots, store.max_slots],
         "n_saturated_slots": counters.overflows.n_saturated,
-        **({} if split is None else _split_counts(counters.overflows)),
+        **(_split_counts(counters.overflows) if is_split else {}),
         "n_zero_weights": store.n_zero,
         "n_saturated_weights": store.n_saturated,
         "n_delays_not_compensated": store.n_uncompensated,
     }
-    activity = ActivityCounts(len(step), counters.n_events, layout.n_state * n_kept, n_kept * spec.dt)
+
+
+def _run_plan(spec: NetworkSpec, run: RunConfig) -> RunPlan:
+    """Count a run in steps."""
     sizes = tuple(int(n) for n in spec.sizes)
-    return Recording(spec.names, sizes, spec.dt, n_warm + 1, n_warm + n_kept + 1, step, neuron, activity, provenance)
+    return RunPlan(
+        n_warm=round(run.warm_up / spec.dt),
+        n_kept=round(run.t_sim / spec.dt),
+        recorded=sizes if run.record is None else run.record,
+        sampled=(0,) * len(sizes) if run.record_v is None else run.record_v,
+        interval_steps=max(1, round(run.record_v_interval / spec.dt)),
+        checkpoint_steps=None if run.checkpoint_every is None else max(1, round(run.checkpoint_every * 1000.0 / spec.dt)),
+    )
+
+
+def _check_disk(folder: Path, spec: NetworkSpec, plan: RunPlan) -> list[Violation]:
+    """Compare what a recording will take with what its disk has."""
+    there = folder
+    while not there.is_dir():
+        there = there.parent
+    kept = sum(file.stat().st_size for file in (folder / RECORDING).glob("*"))
+    need, have = plan.n_bytes(spec) - kept, shutil.disk_usage(there).free
+    if need <= have:
+        return []
+    message = (
+        f"{need / 1e9:.1f} GB needed to record {plan.n_kept * spec.dt / 1000:g} s of {sum(plan.recorded):,} neurons' spikes and "
+        f"{sum(plan.sampled):,} neurons' potentials, {have / 1e9:.1f} GB free; record fewer neurons with --record, or name another disk with --out"
+    )
+    return [Violation("disk", str(there), message, need / max(have, 1))]
 
 
 def _split_counts(overflows: Overflows) -> dict[str, int]:
