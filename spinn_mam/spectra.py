@@ -95,7 +95,7 @@ class Spectrum:
 
 
 def spectra(recording: Recording) -> Iterator[Spectrum]:
-    """Yield the spectrum of each population; none if the recording is shorter than a segment.
+    """Yield the spectrum of each population of which neurons are recorded, of these; none if the recording is shorter than a segment.
 
     Parameters
     ----------
@@ -115,10 +115,12 @@ def spectra(recording: Recording) -> Iterator[Spectrum]:
         return
     step_s = recording.dt / 1000.0
     owner = np.searchsorted(recording.offsets, recording.neuron, side="right") - 1
-    for p, (name, size) in enumerate(zip(recording.names, recording.sizes, strict=True)):
+    for p, (name, size) in enumerate(zip(recording.names, recording.recorded, strict=True)):
+        if size == 0:
+            continue
         counts = np.bincount(recording.step[owner == p] - recording.start_step, minlength=n_steps)
         frequency, power = signal.welch(counts / step_s, fs=1 / step_s, window="hann", nperseg=per_segment, return_onesided=False)
         shown = (frequency > 0) & (frequency <= HIGHEST_HZ)
         n_segments = (n_steps - per_segment) // (per_segment - per_segment // 2) + 1
-        rate = counts.sum() / size / (n_steps * step_s) if size else 0.0
-        yield Spectrum(name, float(rate), frequency[shown], power[shown] / max(size, 1), n_segments)
+        rate = counts.sum() / size / (n_steps * step_s)
+        yield Spectrum(name, float(rate), frequency[shown], power[shown] / size, n_segments)

@@ -148,7 +148,7 @@ def export_run(
     """
     one_of("--format", format_, FORMATS)
     recording = find_recording(run)
-    chosen = chosen_neurons(neurons, recording.names, recording.sizes)
+    chosen = chosen_neurons(neurons, recording.names, recording.recorded)
     if start_ms is not None or stop_ms is not None:
         recording = recording.window(start_ms or 0.0, recording.duration_ms if stop_ms is None else stop_ms)
     return export_recording(Excerpt.of(recording, chosen), out or _beside(run) / "exports" / default_name(format_), format_)
@@ -176,6 +176,6 @@ def _compare(run: Path, recording: Recording, protocol: str, given: Path | None)
         if path is None:
             return None
     reference = ReferenceStatistics.load(path)
-    if given is None and recording.duration_ms < reference.windows_ms[0]:
+    if given is None and (recording.duration_ms < reference.windows_ms[0] or not recording.is_whole):
         return None
     return compare(recording, reference, protocol)

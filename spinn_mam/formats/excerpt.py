@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 import spinn_mam
 from spinn_mam.errors import UsageError
-from spinn_mam.recording import Recording
+from spinn_mam.recording import Recording, parse_selection
 
 #: Length of the pieces that are handled at a time (ms), so that memory does not grow with a recording.
 PIECE_MS = 1000.0
@@ -34,8 +34,8 @@ class Excerpt:
 
     @classmethod
     def of(cls, recording: Recording, chosen: Sequence[int] | None = None) -> Excerpt:
-        """Take some neurons of each population, by default all."""
-        return cls(recording, recording.sizes if chosen is None else tuple(chosen))
+        """Take some neurons of each population, by default all that are recorded."""
+        return cls(recording, recording.recorded if chosen is None else tuple(chosen))
 
     @property
     def populations(self) -> list[int]:
@@ -75,28 +75,14 @@ class Excerpt:
 
 
 def chosen_neurons(text: str, names: Sequence[str], sizes: Sequence[int]) -> tuple[int, ...]:
-    """Read how many neurons of each population are wanted: ``all``, or with commas a number for each, ``POPULATION``, ``POPULATION:NUMBER``.
+    """Read how many neurons of each population are wanted, as :func:`spinn_mam.recording.parse_selection` does.
 
     Raises
     ------
     UsageError
-        If there is no such population, or nothing is left.
-
-    Examples
-    --------
-    >>> chosen_neurons("100,L4E:2000,L5E", ["L4E", "L4I", "L5E"], [21915, 5479, 4850])
-    (2000, 100, 4850)
+        If there is no such population, it has fewer, or nothing is left.
     """
-    chosen = dict.fromkeys(names, 0)
-    for item in sorted(text.split(","), key=lambda i: not i.strip().isdecimal()):
-        name, _, number = item.strip().partition(":")
-        if name == "all" or name.isdecimal():
-            chosen |= {n: size if name == "all" else min(int(name), size) for n, size in zip(names, sizes, strict=True)}
-        elif name in chosen and (not number or number.isdecimal()):
-            size = sizes[names.index(name)]
-            chosen[name] = min(int(number or size), size)
-        else:
-            raise UsageError(f"--neurons {text}: use all, a number, or POPULATION:NUMBER of {', '.join(names)}, with commas")
-    if not any(chosen.values()):
+    chosen = parse_selection("--neurons", text, names, sizes)
+    if not any(chosen):
         raise UsageError(f"--neurons {text}: no neuron is left")
-    return tuple(chosen.values())
+    return chosen

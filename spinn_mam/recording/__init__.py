@@ -3,6 +3,6 @@
 from spinn_mam.recording.activity import ActivityCounts, Potentials
 from spinn_mam.recording.files import RecordingWriter
 from spinn_mam.recording.recording import Recording
-from spinn_mam.recording.selection import chosen_neurons, parse_selection
+from spinn_mam.recording.selection import global_indices, parse_selection
 
-__all__ = ["ActivityCounts", "Potentials", "Recording", "RecordingWriter", "chosen_neurons", "parse_selection"]
+__all__ = ["ActivityCounts", "Potentials", "Recording", "RecordingWriter", "global_indices", "parse_selection"]

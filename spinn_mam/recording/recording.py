@@ -6,7 +6,7 @@ import dataclasses
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +14,6 @@ import numpy.typing as npt
 from spinn_mam.errors import DocumentError, UsageError
 from spinn_mam.recording.activity import ActivityCounts, Potentials
 from spinn_mam.recording.files import AGAIN, COLUMNS, RecordingWriter, check_columns, count_by_population, map_column, read_header
-
-if TYPE_CHECKING:
-    import neo
 
 #: Steps between two places in the column of spikes that are known without counting.
 FRAME = 1000
@@ -257,31 +254,6 @@ class Recording:
         for at in range(0, len(self.neuron), PIECE_SPIKES):
             found += count_by_population(self.neuron[at : at + PIECE_SPIKES], bounds)
         return found
-
-    def to_neo(self) -> neo.Block:
-        """Make a Neo block: one segment, one spike train for each neuron, annotated with population and index."""
-        import neo
-        import quantities as pq
-
-        block = neo.Block(name="spinn_mam recording", **{k: v for k, v in self.provenance.items() if isinstance(v, str | int | float)})
-        segment = neo.Segment(name="kept phase")
-        block.segments.append(segment)
-        order = np.argsort(self.neuron, kind="stable")
-        times = self.step[order] * self.dt
-        bounds = np.searchsorted(self.neuron[order], np.arange(self.offsets[-1] + 1))
-        for p, name in enumerate(self.names):
-            for i in range(self.sizes[p]):
-                g = int(self.offsets[p]) + i
-                train = neo.SpikeTrain(
-                    times[bounds[g] : bounds[g + 1]],
-                    units=pq.ms,
-                    t_start=self.start_step * self.dt * pq.ms,
-                    t_stop=self.stop_step * self.dt * pq.ms,
-                    population=name,
-                    index=i,
-                )
-                segment.spiketrains.append(train)
-        return block
 
     def save(self, path: Path) -> None:
         """Write to a folder, whole or not at all; see :mod:`.files` for what is in it."""

@@ -60,12 +60,12 @@ def parse_selection(flag: str, text: str, names: Sequence[str], sizes: Sequence[
     return tuple(chosen)
 
 
-def chosen_neurons(chosen: Sequence[int], sizes: Sequence[int]) -> npt.NDArray[np.int32]:
+def global_indices(chosen: Sequence[int], sizes: Sequence[int]) -> npt.NDArray[np.int32]:
     """Return the global indices of the first so many neurons of each population.
 
     Examples
     --------
-    >>> chosen_neurons((1, 0, 2), (5, 5, 5)).tolist()
+    >>> global_indices((1, 0, 2), (5, 5, 5)).tolist()
     [0, 10, 11]
     """
     firsts = np.cumsum([0, *sizes])

@@ -36,11 +36,13 @@ def activity_figure(recording: Recording, start_ms: float = 0.0, duration_ms: fl
     # the last bin is left out if the window ends in it
     n_bins = max(1, (shown.stop_step - shown.start_step) // per_bin)
     edges = start_ms + per_bin * recording.dt * np.arange(n_bins + 1)
-    figure = Figure(figsize=(7.0, 0.62 * len(recording.names) + 0.9), layout="constrained")
-    grid = figure.subplots(len(recording.names), 1, sharex=True, squeeze=False)[:, 0]
-    for axes, name, size, colour in zip(grid, recording.names, recording.sizes, population_colours(recording.names), strict=True):
+    each = zip(recording.names, recording.recorded, population_colours(recording.names), strict=True)
+    drawn = [(name, size, colour) for name, size, colour in each if size]
+    figure = Figure(figsize=(7.0, 0.62 * len(drawn) + 0.9), layout="constrained")
+    grid = figure.subplots(len(drawn), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, (name, size, colour) in zip(grid, drawn, strict=True):
         bins = (shown.population(name)[0] - shown.start_step) // per_bin
-        rate = np.bincount(bins[bins < n_bins], minlength=n_bins) / (max(size, 1) * per_bin * recording.dt / 1000.0)
+        rate = np.bincount(bins[bins < n_bins], minlength=n_bins) / (size * per_bin * recording.dt / 1000.0)
         axes.stairs(rate, edges, color=colour, fill=True)
         axes.axhline(rate.mean(), color="black", linewidth=0.7, linestyle=(0, (4, 3)))
         axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)

@@ -95,7 +95,11 @@ FIGURES: Mapping[str, Callable[[Shown], Figure]] = {
 
 def unavailable(of: Shown) -> dict[str, str]:
     """Say which figures there cannot be, and why."""
-    why = {}
+    why: dict[str, str] = {}
+    if not any(of.recording.recorded):
+        why |= dict.fromkeys(("raster", "activity", "distributions", "spectra"), "no neuron's spikes are recorded")
+        if of.window.duration_ms != of.recording.duration_ms:
+            why["rates"] = "no neuron's spikes are recorded, and the counts are those of the whole run"
     if of.comparison is None:
         why["verdict"] = "there is no reference for this run, or a window was given"
     if of.window.duration_ms < SEGMENT_MS:

@@ -87,7 +87,7 @@ def raster_figure(recording: Recording, *, duration_ms: float = 500.0, start_ms:
         axes.axhline(edge, color="0.85", linewidth=0.6, zorder=0)
     axes.set_yticks((tops[:-1] + tops[1:]) / 2, [f"{name}" for name in recording.names])
     axes.tick_params(axis="y", length=0)
-    axes.set(xlim=(start_ms, stop_ms), ylim=(tops[-1], 0), xlabel="time after warm-up (ms)")
+    axes.set(xlim=(start_ms, stop_ms), ylim=(max(1, tops[-1]), 0), xlabel="time after warm-up (ms)")
     axes.set_title(f"spikes of {tops[-1]:,} of {sum(recording.sizes):,} neurons", fontsize=10)
     _plain(axes)
     return figure

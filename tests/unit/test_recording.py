@@ -123,13 +123,6 @@ def test_no_window_beyond_what_was_recorded(window: tuple[float, float]) -> None
         example().window(*window)
 
 
-def test_neo_has_a_train_for_each_neuron() -> None:
-    trains = example().to_neo().segments[0].spiketrains
-    assert [len(t) for t in trains] == [1, 1, 1, 0, 1]
-    assert trains[4].annotations["population"] == "B"
-    assert float(trains[4][0]) == pytest.approx(2.0)
-
-
 def test_a_failed_save_leaves_the_old_recording_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "recording"
     example().save(path)

@@ -33,7 +33,7 @@ from spinn_mam.backends.emulator.emulation import CHUNK_STEPS, Emulation, Spikes
 from spinn_mam.backends.emulator.loop import Counters
 from spinn_mam.errors import DocumentError, UsageError
 from spinn_mam.network.spec import NetworkSpec
-from spinn_mam.recording import Recording, RecordingWriter, chosen_neurons
+from spinn_mam.recording import Recording, RecordingWriter, global_indices
 from spinn_mam.recording.files import BYTES_PER_POTENTIAL, BYTES_PER_SPIKE, BYTES_PER_STEP, Position, replace_file
 
 FORMAT = "spinn_mam.checkpoint/1"
@@ -195,7 +195,7 @@ def record_run(
     if emulation.step > n_total:
         have = (emulation.step - plan.n_warm) * spec.dt
         raise UsageError(f"{folder} holds {have:g} ms already, {plan.n_kept * spec.dt:g} ms are asked for: ask for more, or name another folder")
-    sampled = chosen_neurons(plan.sampled, spec.sizes.tolist())
+    sampled = global_indices(plan.sampled, spec.sizes.tolist())
     with RecordingWriter(
         folder / RECORDING,
         spec.names,
