@@ -28,8 +28,8 @@ from spinn_mam.expander.plan import TargetPlan
 from spinn_mam.fixed_point.ring_buffer import ring_buffer_shifts
 from spinn_mam.fixed_point.specification import Overflows
 from spinn_mam.network.connectivity import delay_table
-from spinn_mam.partitioning.structures import Partition
 from spinn_mam.network.spec import NetworkSpec
+from spinn_mam.partitioning.structures import Partition
 from spinn_mam.recording import ActivityCounts, Recording
 
 #: Memory of a synapse with its share of the row tables, and of a neuron (bytes); measured at full-scale PD14.

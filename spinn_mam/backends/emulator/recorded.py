@@ -111,14 +111,14 @@ class Checkpoint:
 
     def save(self, path: Path, run: Mapping[str, Any]) -> None:
         """Write to a file, whole or not at all; ``run`` says which run it is of."""
-        meta = {"format": FORMAT, "run": run, **{name: dataclasses.asdict(getattr(self, name)) for name in ("counters", "position", "times")}}
+        meta = {"format": FORMAT, "run": run, **{name: dataclasses.asdict(getattr(self, name)) for name in ("position", "times")}}
         content = io.BytesIO()
         np.savez(content, meta=np.array(json.dumps(meta)), **dict(self.state))  # type: ignore[arg-type]
         replace_file(path, content.getvalue())
 
     @classmethod
-    def load(cls, path: Path, run: Mapping[str, Any]) -> Checkpoint | None:
-        """Read what :meth:`save` wrote; None if there is nothing.
+    def load(cls, path: Path, run: Mapping[str, Any], emulation: Emulation) -> Checkpoint | None:
+        """Read what :meth:`save` wrote and bring the emulation to it; None if there is nothing.
 
         Raises
         ------
@@ -136,7 +136,7 @@ class Checkpoint:
             meta = json.loads(str(state.pop("meta")))
             if meta["format"] != FORMAT:
                 raise DocumentError(str(path), "format", f"expected '{FORMAT}', found {meta['format']!r}; {again}")
-            found = cls(state, Counters(**meta["counters"]), Position.of(meta["position"]), Times(**meta["times"]))
+            position, times = Position.of(meta["position"]), Times(**meta["times"])
         except DocumentError:
             raise
         # NumPy and zipfile raise many kinds of errors on damaged bytes, and none of them is a bug of ours
@@ -145,7 +145,8 @@ class Checkpoint:
         other = [key for key, value in json.loads(json.dumps(run)).items() if meta["run"].get(key) != value]
         if other:
             raise UsageError(f"{path.parent} holds another run (another {', '.join(other)}): name another folder, or {again}")
-        return found
+        emulation.restore(state)
+        return cls(state, emulation.counters, position, dataclasses.replace(times, n_resumed=times.n_resumed + 1))
 
 
 def record_run(
@@ -187,10 +188,7 @@ def record_run(
         "selection of neurons": [plan.recorded, plan.sampled, plan.interval_steps if any(plan.sampled) else 0],
         **run,
     }
-    last = Checkpoint.load(folder / CHECKPOINT, run)
-    if last is not None:
-        emulation.restore(last.state)
-        last = dataclasses.replace(last, times=dataclasses.replace(last.times, n_resumed=last.times.n_resumed + 1))
+    last = Checkpoint.load(folder / CHECKPOINT, run, emulation)
     n_total = plan.n_warm + plan.n_kept
     if emulation.step > n_total:
         have = (emulation.step - plan.n_warm) * spec.dt
