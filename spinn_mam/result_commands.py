@@ -30,7 +30,9 @@ def plot(
     from spinn_mam.flow.results import plot_run
 
     names = [] if figures == "all" else [name.strip() for name in figures.split(",")]
-    shown = plot_run(run_folder, out, figures=names, picture=format_, start_ms=start, stop_ms=stop, protocol=protocol, reference=reference)
+    shown = plot_run(
+        run_folder, out, figures=names, picture=format_, start_ms=start, stop_ms=stop, protocol=protocol, reference=reference, numbers=as_json
+    )
     if as_json:
         typer.echo(json.dumps(shown, indent=1, allow_nan=False))
         return

@@ -12,7 +12,7 @@ from spinn_mam.analysis import analyse
 from spinn_mam.comparison import PROTOCOLS, Comparison, ReferenceStatistics, compare
 from spinn_mam.errors import UsageError
 from spinn_mam.flow.run import find_recording
-from spinn_mam.flow.settings import one_of
+from spinn_mam.flow.settings import in_range, one_of
 from spinn_mam.flow.stages import stage_folder
 from spinn_mam.formats.excerpt import Excerpt, chosen_neurons
 from spinn_mam.formats.export import FORMATS, default_name, export_recording
@@ -36,6 +36,7 @@ def plot_run(
     stop_ms: float | None = None,
     protocol: str = "senk26",
     reference: Path | None = None,
+    numbers: bool = False,
 ) -> dict[str, Any]:
     """Draw figures of a run folder or a recording, and return the numbers behind them.
 
@@ -54,6 +55,8 @@ def plot_run(
         Accuracy protocol, for the distributions.
     reference : Path, optional
         Reference statistics; by default those that ship for the network, if there are any.
+    numbers : bool
+        Return statistics, too.
 
     Returns
     -------
@@ -74,9 +77,7 @@ def plot_run(
         comparison = _compare(run, recording, protocol, reference)
     elif reference is not None:
         raise UsageError("--reference: references are of windows that begin with the kept phase; give no --start and --stop with it")
-    first = start_ms or 0.0
-    last = min(recording.duration_ms, first + MOST_ANALYSED_MS) if stop_ms is None else stop_ms
-    window = recording.window(first, last)
+    first, last = _window(recording, start_ms, stop_ms, MOST_ANALYSED_MS)
     shown_ms = SHOWN_MS if stop_ms is None else MOST_SHOWN_MS
     drawn = run_figures(Shown(recording, first, last, shown_ms, protocol, comparison), figures)
     folder = out or _beside(run) / "figures"
@@ -89,8 +90,7 @@ def plot_run(
         "window_ms": [first, last],
         "left_out_ms": recording.duration_ms - (last - first) if stop_ms is None and start_ms is None else 0.0,
         "figures": {name: str(path) for name, path in paths.items()},
-        "statistics": activity_statistics(window, protocol),
-    }
+    } | ({"statistics": activity_statistics(recording.window(first, last), protocol)} if numbers else {})
 
 
 def activity_statistics(recording: Recording, protocol: str) -> dict[str, dict[str, Any]]:
@@ -149,9 +149,17 @@ def export_run(
     one_of("--format", format_, FORMATS)
     recording = find_recording(run)
     chosen = chosen_neurons(neurons, recording.names, recording.recorded)
-    if start_ms is not None or stop_ms is not None:
-        recording = recording.window(start_ms or 0.0, recording.duration_ms if stop_ms is None else stop_ms)
-    return export_recording(Excerpt.of(recording, chosen), out or _beside(run) / "exports" / default_name(format_), format_)
+    window = recording.window(*_window(recording, start_ms, stop_ms))
+    return export_recording(Excerpt.of(window, chosen), out or _beside(run) / "exports" / default_name(format_), format_)
+
+
+def _window(recording: Recording, start_ms: float | None, stop_ms: float | None, most_ms: float = math.inf) -> tuple[float, float]:
+    """Return begin and end of the window that is asked for (ms)."""
+    for flag, value in (("--start", start_ms), ("--stop", stop_ms)):
+        if value is not None:
+            in_range(flag, value, 0.0, recording.duration_ms, f"within the {recording.duration_ms:g} ms of the recording")
+    first = start_ms or 0.0
+    return first, min(recording.duration_ms, first + most_ms) if stop_ms is None else stop_ms
 
 
 def _beside(run: Path) -> Path:

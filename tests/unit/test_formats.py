@@ -159,14 +159,15 @@ def test_neo_reads_its_files(run: Recording, tmp_path: Path, format_: str) -> No
 
     if format_ == "nix":
         pytest.importorskip("nixio")
-    path = export_recording(Excerpt.of(run), tmp_path / default_name(format_), format_)
+    chosen = (10, 2, 9) if format_ == "nix" else SIZES  # a train takes a while in NIX
+    path = export_recording(Excerpt.of(run, chosen), tmp_path / default_name(format_), format_)
     reader = neo.get_io(str(path), "ro") if format_ == "nix" else neo.get_io(str(path))
     block = reader.read_block() if format_ == "nix" else reader.read()[0]
     if format_ == "nix":
         reader.close()
     trains = block.segments[0].spiketrains
     found = {(t.annotations["source_population"], t.annotations["source_index"]): steps(t.rescale("ms").magnitude) for t in trains}
-    assert found == by_neuron(run)
+    assert found == {(name, i): value for (name, i), value in by_neuron(run).items() if i < chosen[NAMES.index(name)]}
     assert {(float(t.t_start.rescale("ms")), float(t.t_stop.rescale("ms"))) for t in trains} == {(500.0, 3000.0)}
     assert (block.annotations["seed"], block.annotations["backend"], block.annotations["dt_ms"]) == (3, "none", 0.1)
 
