@@ -1,4 +1,4 @@
-"""What compiled code calls outside itself: Unicorn's C functions, atomic additions, memory at an address.
+"""What compiled code calls outside itself: Unicorn's C functions, memory at an address.
 
 The functions are found by name when compiled code is loaded, so that Numba can keep it between runs of Python.
 """
@@ -9,7 +9,6 @@ import ctypes
 from typing import Any
 
 import llvmlite.binding
-from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -34,7 +33,6 @@ emu_start: Any = types.ExternalFunction("uc_emu_start", types.int32(types.int64,
 emu_stop: Any = types.ExternalFunction("uc_emu_stop", types.int32(types.voidptr))
 reg_read: Any = types.ExternalFunction("uc_reg_read", types.int32(types.int64, types.int32, types.int64))
 reg_write: Any = types.ExternalFunction("uc_reg_write", types.int32(types.int64, types.int32, types.int64))
-sched_yield: Any = types.ExternalFunction("sched_yield", types.int32())
 
 
 def _pointer(typingctx: Any, address: Any) -> Any:
@@ -47,16 +45,3 @@ def _pointer(typingctx: Any, address: Any) -> Any:
 
 
 pointer: Any = intrinsic(_pointer)
-
-
-def _atomic_add(typingctx: Any, address: Any, value: Any) -> Any:
-    """Add to the 64-bit word at a host address and return what it was, seen by all threads in one order."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        target = builder.inttoptr(args[0], ir.IntType(64).as_pointer())
-        return builder.atomic_rmw("add", target, args[1], "seq_cst")
-
-    return types.int64(types.int64, types.int64), generate
-
-
-atomic_add: Any = intrinsic(_atomic_add)

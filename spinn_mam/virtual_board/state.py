@@ -54,7 +54,7 @@ OUTBOX_MARGIN = 256
 C_INTERRUPT, C_FLAGS, C_SEMAPHORES, C_ALIVE, C_MONITOR, C_ROUTER_CHANGED, C_FIXED_ROUTE = range(7)
 CONTROLLER_WORDS = 64
 
-# Words of the machine: virtual time in processor cycles, orders to the workers and what they did.
+# Words of the machine: virtual time in processor cycles, orders to the workers (the barrier's two words together) and what they did.
 CLOCK, YIELD, BARRIER_COUNT, BARRIER_GENERATION, NEXT_CHIP, UNFINISHED, CODE, EVENTS, WAVES, ROUTED, DELIVERED, UNROUTED = range(12)
 DROPPED, DELAYED, LATE_COUNT, LATE_READY, OVERFLOWS, CACHE_USED, FLAT_USED, RANDOM = range(12, 20)
 # Faults: thresholds of 32 bits for a loss and a delay, and whether packets are shuffled.

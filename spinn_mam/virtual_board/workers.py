@@ -9,10 +9,6 @@ Method
     the end of each wave. So the result is the same for any number of threads.
 Cost
     Two barriers a wave.
-
-Reference
----------
-Barriers by generation: Mellor-Crummey & Scott (1991), doi:10.1145/103727.103729.
 """
 
 from __future__ import annotations
@@ -22,17 +18,17 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from spinn_mam.compiled.threads import atomic_add, barrier, word_address
 from spinn_mam.virtual_board.devices.dma import release_transfer
 from spinn_mam.virtual_board.devices.registers import TIMER_ENABLE, TIMER_INTERRUPT, TIMER_PERIODIC
 from spinn_mam.virtual_board.execute import UNFINISHED_CORE, has_work, run_core
 from spinn_mam.virtual_board.memory_map import CPU_CLOCK_MHZ
-from spinn_mam.virtual_board.native import atomic_add, carray, pointer, sched_yield
+from spinn_mam.virtual_board.native import carray, pointer
 from spinn_mam.virtual_board.network import deliver, forget_routes
 from spinn_mam.virtual_board.state import (
     ABSENT,
     AT,
     BARRIER_COUNT,
-    BARRIER_GENERATION,
     BEGINS_TICK,
     C_ROUTER_CHANGED,
     CHIP,
@@ -73,33 +69,9 @@ from spinn_mam.virtual_board.state import (
     YIELD,
 )
 
-#: Reads of a barrier before the thread offers its processor to others.
-_PATIENCE = 2000
 #: Clock of the system variables (milliseconds, 64 bits), from the start of System RAM.
 _CLOCK_MS = 0x7F10
 _NEVER = np.int64(1) << 62
-
-
-@njit(inline="always")
-def _word(control: Any, index: int) -> Any:
-    return np.int64(control.ctypes.data) + 8 * index
-
-
-@njit(cache=True)
-def barrier(control: Any, n_workers: int) -> None:
-    """Wait until all workers are here."""
-    if n_workers == 1:
-        return
-    generation = atomic_add(_word(control, BARRIER_GENERATION), np.int64(0))
-    if atomic_add(_word(control, BARRIER_COUNT), np.int64(1)) == n_workers - 1:
-        control[BARRIER_COUNT] = 0
-        atomic_add(_word(control, BARRIER_GENERATION), np.int64(1))
-        return
-    patience = _PATIENCE
-    while atomic_add(_word(control, BARRIER_GENERATION), np.int64(0)) == generation:
-        patience -= 1
-        if patience < 0:
-            sched_yield()
 
 
 @njit(inline="always")
@@ -200,7 +172,7 @@ def work(
     """
     mine = scratch[worker]
     while True:
-        chip = atomic_add(_word(control, NEXT_CHIP), np.int64(1))
+        chip = atomic_add(word_address(control, NEXT_CHIP), np.int64(1))
         while chip < len(stretches):
             for i in range(stretches[chip, 0], stretches[chip, 1]):
                 s = states[rows[i]]
@@ -209,8 +181,8 @@ def work(
                     break
             if control[UNFINISHED]:
                 break
-            chip = atomic_add(_word(control, NEXT_CHIP), np.int64(1))
-        barrier(control, n_workers)
+            chip = atomic_add(word_address(control, NEXT_CHIP), np.int64(1))
+        barrier(control[BARRIER_COUNT:], n_workers)
         if worker == 0:
             control[WAVES] += 1
             control[NEXT_CHIP] = 0
@@ -241,6 +213,6 @@ def work(
                     control[CODE] = CODE_YIELDED
                 elif not busy and not next_event(rows, control, states, chips):
                     control[CODE] = CODE_IDLE
-        barrier(control, n_workers)
+        barrier(control[BARRIER_COUNT:], n_workers)
         if control[CODE] != CODE_CONTINUE:
             return

@@ -13,7 +13,7 @@ MODULES = {".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__
 
 #: Folders and modules of the package by level: each imports its own level and those above it in this list, never what stands below.
 LEVELS = [
-    {"errors"},
+    {"errors", "compiled"},
     {"units", "network", "machine", "recording", "provenance"},
     {"models", "fixed_point", "expander", "partitioning", "deployment", "analysis", "spectra", "formats", "energy", "virtual_board"},
     {"comparison"},
@@ -29,8 +29,9 @@ LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 ONLY = {
     "partitioning": {"network", "machine", "errors", "deployment"},
     "energy": {"recording", "errors"},
+    "compiled": set(),
     "network": {"errors"},
-    "virtual_board": {"errors", "units", "network", "machine", "provenance"},
+    "virtual_board": {"errors", "compiled", "units", "network", "machine", "provenance"},
     "machine": {"errors"},
     "recording": {"errors"},
     "analysis": {"recording", "errors"},

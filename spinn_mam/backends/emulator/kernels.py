@@ -31,23 +31,41 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from numba.extending import overload
 
 from spinn_mam.backends.emulator import layout as L
-from spinn_mam.backends.emulator.drive import mix_index
+from spinn_mam.backends.emulator.drive import signed_draw
 from spinn_mam.backends.emulator.split_sums import add_cores
 from spinn_mam.backends.emulator.tasks import FIRST_ENTRY, FIRST_ROW, N_SLOTS, SLOT_LO
+from spinn_mam.compiled.threads import atomic_add, barrier, word_address
+from spinn_mam.compiled.words import (
+    add,
+    bit_and,
+    bit_or,
+    choose,
+    greater,
+    larger_of,
+    multiply,
+    prefetch,
+    product_high,
+    product_s1615,
+    shift_left,
+    smaller_of,
+    subtract,
+)
 from spinn_mam.network.kernels import draw
 
 #: Neurons updated together, so that each pass finds them in the first-level cache.
 BLOCK = 1024
-#: Groups of synapses looked up together, so that their cache misses overlap.
-BATCH = 64
+#: Groups of synapses that are being fetched while others are added, so that their cache misses overlap.
+QUEUE = 16
 #: Words of a cache line.
 LINE = 16
 #: Columns of the counters of each part.
-N_SPIKES, N_EVENTS, N_SATURATED, N_RECORDED, SINK, N_COUNTERS = range(6)
+N_SPIKES, N_EVENTS, N_SATURATED, N_RECORDED, N_COUNTERS = range(5)
+#: Words of the array in which threads meet: two of the barrier, and a mark that one has left.
+LEFT, N_MEETING = 2, 3
 
 _LO, _HI, _GLOBAL, _LOCAL, _IS_SOURCE = L.LO, L.HI, L.GLOBAL, L.LOCAL, L.IS_SOURCE
 _SLOT_MAX = 0xFFFF
@@ -65,13 +83,17 @@ class Stored(NamedTuple):
 
 
 class Network(NamedTuple):
-    """What does not change during a run: arrays of the Layout, under their names there, the range of delays, and SplitCores."""
+    """What does not change during a run: arrays of the Layout, under their names there, the range of delays, and SplitCores.
+
+    Thresholds are as :func:`spinn_mam.backends.emulator.drive.signed_thresholds` packs them.
+    """
 
     part_bounds: Any
     segment_bounds: Any
     segments: Any
     keys: Any
     thresholds: Any
+    n_common: Any
     min_slots: int
     max_slots: int
     n_synapse_cores: int
@@ -134,14 +156,14 @@ def _deliver(t: Any, part: Any, receptor: Any, synapses: Any, net: Any, state: A
 
 
 def _deliver_stored(t: Any, part: Any, receptor: Any, synapses: Any, net: Any, state: Any) -> Any:
+    # a group that was found waits in a queue while its words come from memory
     sums = state.sums[receptor, net.part_bounds[part] : net.part_bounds[part + 1]]
     words, row_start, cumulative, pairs = synapses.words, synapses.row_start, synapses.cumulative, synapses.pairs[part]
-    starts = np.empty(BATCH, np.int64)
-    ends = np.empty(BATCH, np.int64)
+    starts = np.empty(QUEUE, np.int64)
+    ends = np.empty(QUEUE, np.int64)
     depth, n_parts = state.n_history.shape[0], state.n_history.shape[1]
-    m = 0
+    found = added = 0
     events = 0
-    sink = np.uint32(0)
     for d in range(net.min_slots, min(net.max_slots, t) + 1):
         slot = (t - d) % depth
         for q in range(n_parts):
@@ -156,58 +178,62 @@ def _deliver_stored(t: Any, part: Any, receptor: Any, synapses: Any, net: Any, s
                 entry = pairs[g, FIRST_ENTRY] + source * (n_slots + 1) + at
                 lo, hi = cumulative[entry], cumulative[entry + 1]
                 if hi > lo:
+                    if found - added == QUEUE:
+                        events += _add(words, starts[added % QUEUE], ends[added % QUEUE], sums)
+                        added += 1
                     base = row_start[pairs[g, FIRST_ROW] + source]
-                    starts[m] = base + np.int64(lo)
-                    ends[m] = base + np.int64(hi)
-                    m += 1
-                    if m == BATCH:
-                        for b in range(m):  # one load from each cache line: they do not wait for each other, so misses overlap
-                            for j in range(starts[b], ends[b], LINE):
-                                sink ^= words[j]
-                        events += _add(m, starts, ends, words, sums)
-                        m = 0
-    events += _add(m, starts, ends, words, sums)
+                    start, end = base + np.int64(lo), base + np.int64(hi)
+                    starts[found % QUEUE], ends[found % QUEUE] = start, end
+                    found += 1
+                    for j in range(start, end, LINE):
+                        prefetch(words, j)
+                    prefetch(words, end - 1)
+    while added < found:
+        events += _add(words, starts[added % QUEUE], ends[added % QUEUE], sums)
+        added += 1
     state.counters[part, N_EVENTS] += events
-    state.counters[part, SINK] ^= np.int64(sink)
+
+
+@njit(inline="always")
+def _add(words: Any, start: int, end: int, sums: Any) -> int:
+    """Add a group of synapses and count them."""
+    for j in range(start, end):
+        w = words[j]
+        sums[w >> np.uint32(16)] += np.int32(w & np.uint32(0xFFFF))
+    return end - start
 
 
 @njit(cache=True, nogil=True)
-def _add(m: int, starts: Any, ends: Any, words: Any, sums: Any) -> int:
-    """Add the first m groups of synapses and count them."""
-    events = 0
-    for b in range(m):
-        events += ends[b] - starts[b]
-        for j in range(starts[b], ends[b]):
-            w = words[j]
-            sums[w >> np.uint32(16)] += np.int32(w & np.uint32(0xFFFF))
-    return events
-
-
-@njit(cache=True, nogil=True)
-def _drive(sums: Any, thresholds: Any, weight: Any, key: Any, first: int, u: Any, count: Any) -> None:
+def _drive(sums: Any, thresholds: Any, n_common: int, weight: Any, key: Any, first: int, drawn: Any) -> None:
     """Add Poisson input to a block of at most BLOCK sums; neuron indices start at ``first``."""
     n = len(sums)
-    key_low = np.uint32(key & np.uint64(0xFFFFFFFF))
-    key_high = np.uint32(key >> np.uint64(32))
-    start = np.uint32(first)
+    key_low, key_high = np.uint32(key & np.uint64(0xFFFFFFFF)), np.uint32(key >> np.uint64(32))
+    start, w = np.uint32(first), np.int32(weight)
+    a, b, c, d = thresholds[0], thresholds[1], thresholds[2], thresholds[3]
+    e, f, g, h = thresholds[4], thresholds[5], thresholds[6], thresholds[7]
+    largest = np.int32(-(1 << 31))
     for i in range(n):
-        u[i] = mix_index(key_low, key_high, np.uint32(start + np.uint32(i)))
-        count[i] = 0
-    k = 0
-    while k + 4 <= len(thresholds):
+        x = signed_draw(key_low, key_high, add(start, np.uint32(i)))
+        drawn[i] = x
+        largest = larger_of(largest, x)
+        count = add(_reached(x, a, b, c, d), _reached(x, e, f, g, h))
+        sums[i] = add(sums[i], multiply(count, w))
+    for k in range(8, n_common, 4):
         a, b, c, d = thresholds[k], thresholds[k + 1], thresholds[k + 2], thresholds[k + 3]
         for i in range(n):
-            x = u[i]
-            count[i] += np.int32(x >= a) + np.int32(x >= b) + np.int32(x >= c) + np.int32(x >= d)
-        k += 4
-    while k < len(thresholds):
-        a = thresholds[k]
+            sums[i] = add(sums[i], multiply(_reached(drawn[i], a, b, c, d), w))
+    if largest > thresholds[n_common]:
         for i in range(n):
-            count[i] += np.int32(u[i] >= a)
-        k += 1
-    w = np.int32(weight)
-    for i in range(n):
-        sums[i] += np.int32(count[i] * w)
+            k = n_common
+            while k < len(thresholds) and drawn[i] > thresholds[k]:
+                sums[i] = add(sums[i], w)
+                k += 1
+
+
+@njit(inline="always")
+def _reached(x: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
+    """Count the thresholds that x reaches."""
+    return add(add(greater(x, a), greater(x, b)), add(greater(x, c), greater(x, d)))
 
 
 @njit(cache=True, nogil=True)
@@ -215,49 +241,68 @@ def _add_counts(sums: Any, counts: Any, weight: Any) -> None:
     """Add given Poisson input."""
     w = np.int32(weight)
     for i in range(len(sums)):
-        sums[i] += np.int32(counts[i]) * w
+        sums[i] = add(sums[i], multiply(np.int32(counts[i]), w))
+
+
+@njit(inline="always")
+def _factor(u032: int) -> tuple[Any, Any]:
+    """Split a factor of 32 fractional bits, 0 to 2^32 - 1, for :func:`_scale`: the same bits signed, and a mask of ones if that changed it."""
+    large = u032 >= 1 << 31
+    return np.int32(u032 - (1 << 32) if large else u032), np.int32(-1 if large else 0)
+
+
+@njit(inline="always")
+def _scale(x: Any, factor: Any, mask: Any) -> Any:
+    """Multiply by a factor below one and truncate: ``(x * u032) >> 32`` with a signed product of 32 by 32 bits only."""
+    return add(product_high(x, factor), bit_and(x, mask))
 
 
 @njit(cache=True, nogil=True)
 def _receive(current: Any, sums: Any, shift: int, init: int) -> Any:
     """Cut a block's sums to 16 bits, add them to the synaptic currents and clear them; return how many were cut."""
+    factor, mask = _factor(init)
+    bits, limit = np.int32(shift), np.int32(_SLOT_MAX)
     cut = np.int32(0)
     for i in range(len(current)):
         x = sums[i]
-        sums[i] = 0
-        cut += np.int32(x > _SLOT_MAX)
-        x = min(x, np.int32(_SLOT_MAX))
-        current[i] = np.int32(current[i] + np.int32(((np.int64(x) << shift) * init) >> 32))
+        sums[i] = np.int32(0)
+        cut = add(cut, greater(x, limit))
+        x = shift_left(smaller_of(x, limit), bits)
+        current[i] = add(current[i], _scale(x, factor, mask))
     return cut
 
 
 @njit(cache=True, nogil=True)
 def _synapses(total: Any, exc: Any, inh: Any, offset: int, decay_exc: int, decay_inh: int) -> None:
     """Sum the currents of a block and let the synaptic ones decay."""
+    factor_exc, mask_exc = _factor(decay_exc)
+    factor_inh, mask_inh = _factor(decay_inh)
+    constant = np.int32(offset)
     for i in range(len(total)):
         e, h = exc[i], inh[i]
-        total[i] = np.int32(np.int64(e) - np.int64(h) + offset)
-        exc[i] = np.int32((np.int64(e) * decay_exc) >> 32)
-        inh[i] = np.int32((np.int64(h) * decay_inh) >> 32)
+        total[i] = add(subtract(e, h), constant)
+        exc[i] = _scale(e, factor_exc, mask_exc)
+        inh[i] = _scale(h, factor_inh, mask_inh)
 
 
 @njit(cache=True, nogil=True)
 def _membrane(v: Any, refract: Any, total: Any, spiked: Any, r: int, exp_tc: int, v_rest: int, v_th: int, v_reset: int, t_refract: int) -> Any:
-    """Update potentials and refractory counters of a block; mark and count its spikes."""
-    n_spikes = np.int32(0)
+    """Update potentials and refractory counters of a block and mark its spikes; return whether there are any."""
+    resistance, kept, rest = np.int32(r), np.int32(exp_tc), np.int32(v_rest)
+    below, reset, pause = np.int32(v_th - 1), np.int32(v_reset), np.int32(t_refract)
+    found = np.int32(0)
     for i in range(len(v)):
-        alpha = np.int32(np.int64(np.int32((np.int64(total[i]) * r) >> 15)) + v_rest)
-        gap = np.int32(np.int64(alpha) - np.int64(v[i]))
-        moved = np.int32(np.int64(alpha) - np.int64(np.int32((np.int64(gap) * exp_tc) >> 15)))
-        free = refract[i] <= 0
-        new = moved if free else v[i]
-        left = refract[i] if free else np.int32(refract[i] - 1)
-        spike = new >= v_th
-        v[i] = np.int32(v_reset) if spike else new
-        refract[i] = np.int32(t_refract) if spike else left
-        spiked[i] = np.int32(spike)
-        n_spikes += np.int32(spike)
-    return n_spikes
+        old, left = v[i], refract[i]
+        alpha = add(product_s1615(total[i], resistance), rest)
+        moved = subtract(alpha, product_s1615(subtract(alpha, old), kept))
+        held = greater(left, np.int32(0))
+        new = choose(held, old, moved)
+        spike = greater(new, below)
+        v[i] = choose(spike, reset, new)
+        refract[i] = choose(spike, pause, subtract(left, held))
+        spiked[i] = spike
+        found = bit_or(found, spike)
+    return found
 
 
 @njit(cache=True, nogil=True)
@@ -293,9 +338,9 @@ def _fire_sources(t: int, part: int, s: Any, table: Any, key: Any, state: State)
     """Let the Poisson sources of a segment spike."""
     key_low, key_high = np.uint32(key & np.uint64(0xFFFFFFFF)), np.uint32(key >> np.uint64(32))
     for i in range(s[_HI]):
-        x = mix_index(key_low, key_high, np.uint32(s[_LOCAL] + i))
+        x = signed_draw(key_low, key_high, np.uint32(s[_LOCAL] + i))
         n = 0
-        while n < len(table) and x >= table[n]:
+        while n < len(table) and x > table[n]:
             n += 1
             _emit(t, part, s, i, state)
 
@@ -311,7 +356,7 @@ def _fire_given(t: int, part: int, s: Any, counts: Any, state: State) -> None:
 @njit(cache=True, nogil=True)
 def _run_part(part: int, t_lo: int, t_hi: int, net: Network, state: State, synapses: Any) -> None:
     """Run one part for steps [t_lo, t_hi)."""
-    u = np.empty(BLOCK, np.uint32)
+    drawn = np.empty(BLOCK, np.int32)
     total = np.empty(BLOCK, np.int32)
     spiked = np.empty(BLOCK, np.int32)
     v, exc, inh, refract, sums = state.v, state.exc, state.inh, state.refract, state.sums
@@ -322,7 +367,7 @@ def _run_part(part: int, t_lo: int, t_hi: int, net: Network, state: State, synap
             deliver(t, part, receptor, synapses, net, state)
         for k in range(net.segment_bounds[part], net.segment_bounds[part + 1]):
             s = net.segments[k]
-            table = net.thresholds[k, : s[L.N_THRESHOLDS]]
+            table = net.thresholds[k]
             key = draw(net.keys[k], t)
             if s[_IS_SOURCE]:
                 if n_rows:
@@ -333,13 +378,13 @@ def _run_part(part: int, t_lo: int, t_hi: int, net: Network, state: State, synap
             for a in range(s[_LO], s[_HI], BLOCK):
                 b = min(a + BLOCK, s[_HI])
                 m = b - a
-                if len(table):
+                if s[L.N_THRESHOLDS]:
                     driven = sums[s[L.DRIVE_RECEPTOR], a:b]
                     if n_rows:
                         first = s[_GLOBAL] + a - s[_LO]
                         _add_counts(driven, state.counts[t % n_rows, first : first + m], s[L.DRIVE_WEIGHT])
                     else:
-                        _drive(driven, table, s[L.DRIVE_WEIGHT], key, s[_LOCAL] + a - s[_LO], u, total)
+                        _drive(driven, table, net.n_common[k], s[L.DRIVE_WEIGHT], key, s[_LOCAL] + a - s[_LO], drawn)
                 if net.n_synapse_cores:
                     add_cores(t, part, k, 0, a, b, synapses, net, state)
                     add_cores(t, part, k, 1, a, b, synapses, net, state)
@@ -347,7 +392,7 @@ def _run_part(part: int, t_lo: int, t_hi: int, net: Network, state: State, synap
                 n_cut += _receive(inh[a:b], sums[1, a:b], s[L.SHIFT_INH], s[L.INIT_INH])
                 state.counters[part, N_SATURATED] += n_cut
                 _synapses(total[:m], exc[a:b], inh[a:b], s[L.I_OFFSET], s[L.DECAY_EXC], s[L.DECAY_INH])
-                n_spikes = _membrane(
+                found = _membrane(
                     v[a:b],
                     refract[a:b],
                     total[:m],
@@ -359,28 +404,33 @@ def _run_part(part: int, t_lo: int, t_hi: int, net: Network, state: State, synap
                     s[L.V_RESET],
                     s[L.T_REFRACT],
                 )
-                if n_spikes > 0:
+                if found:
                     for i in range(m):
                         if spiked[i]:
                             _emit(t, part, s, a + i - s[_LO], state)
 
 
 @njit(cache=True, nogil=True)
-def advance_serial(t: int, n_steps: int, net: Network, state: State, synapses: Any) -> None:
-    """Run all parts for ``n_steps`` from step t, one after the other within windows of the shortest delay.
+def advance(worker: int, n_workers: int, t: int, n_steps: int, net: Network, state: State, synapses: Any, meeting: Any) -> None:
+    """Run one thread's share of the parts for ``n_steps`` from step t.
 
-    Synapses are in any form that :func:`deliver` has.
+    All threads meet after each window of the shortest delay.
+
+    Parameters
+    ----------
+    worker, n_workers : int
+        Which of how many threads this is; all must be running.
+    t, n_steps : int
+    net : Network
+    state : State
+    synapses : NamedTuple
+        In any form that :func:`deliver` has.
+    meeting : ndarray of int64, shape (N_MEETING,)
+        Two words of the barrier; at LEFT not zero if a thread will not come any more.
     """
     for w in range(t, t + n_steps, net.min_slots):
-        for p in range(len(net.part_bounds) - 1):
+        for p in range(worker, len(net.part_bounds) - 1, n_workers):
             _run_part(p, w, min(w + net.min_slots, t + n_steps), net, state, synapses)
-
-
-@njit(cache=True, parallel=True, nogil=True)
-def advance_parallel(t: int, n_steps: int, net: Network, state: State, synapses: Any) -> None:
-    """Run all parts for ``n_steps`` from step t, in parallel within windows of the shortest delay."""
-    n_parts = len(net.part_bounds) - 1
-    for w in range(t, t + n_steps, net.min_slots):
-        stop = min(w + net.min_slots, t + n_steps)
-        for p in prange(n_parts):
-            _run_part(p, w, stop, net, state, synapses)
+        barrier(meeting, n_workers)
+        if n_workers > 1 and atomic_add(word_address(meeting, LEFT), np.int64(0)):
+            return

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from spinn_mam.backends.emulator import kernels
 from spinn_mam.backends.emulator.build import SynapseStore
+from spinn_mam.backends.emulator.drive import signed_thresholds
 from spinn_mam.backends.emulator.layout import GLOBAL, HI, IS_SOURCE, LO, N_THRESHOLDS, T_REFRACT, V_RESET, V_TH, Layout
 from spinn_mam.backends.emulator.split_sums import SplitCores, combined_cores, split_state
+from spinn_mam.compiled.threads import GENERATION
 from spinn_mam.errors import RunFailedError
 from spinn_mam.fixed_point.specification import Overflows
 
@@ -49,7 +51,7 @@ class Loop:
     chunk : int
         Largest number of steps of one call of :meth:`advance`.
     threads : int
-        With one thread no parallel loop is entered. May be changed between calls of :meth:`advance`.
+        May be changed between calls of :meth:`advance`. No more than there are parts are used.
     given : bool
         Whether :attr:`counts` holds the counts of Poisson input; otherwise they are drawn.
     split : SplitCores, optional
@@ -74,12 +76,16 @@ class Loop:
         self._sources = [(slice(s[GLOBAL], s[GLOBAL] + s[HI]), _most_source_spikes(s, given)) for s in layout.segments if s[IS_SOURCE]]
         self._synapses = store.kernel()
         split = split or combined_cores()
+        thresholds, n_common = signed_thresholds(layout.thresholds)
+        self._meeting = np.zeros(kernels.N_MEETING, np.int64)
+        self._others: ThreadPoolExecutor | None = None
         self._network = kernels.Network(
             layout.part_bounds,
             layout.segment_bounds,
             layout.segments,
             layout.keys,
-            layout.thresholds,
+            thresholds,
+            n_common,
             store.min_slots,
             store.max_slots,
             *split,
@@ -114,10 +120,8 @@ class Loop:
         return v
 
     def compile(self) -> None:
-        """Load or compile the loop, for one thread and for several, so that no chunk is charged for it."""
-        kernels.advance_serial(self.step, 0, self._network, self._state, self._synapses)
-        if self.threads > 1:
-            kernels.advance_parallel(self.step, 0, self._network, self._state, self._synapses)
+        """Load or compile the loop, so that no chunk is charged for it."""
+        kernels.advance(0, 1, self.step, 0, self._network, self._state, self._synapses, self._meeting)
 
     def advance(self, n_steps: int) -> npt.NDArray[np.int32]:
         """Run some steps.
@@ -198,11 +202,28 @@ class Loop:
             yield from ((slot, p, r, int(first[slot, p, r]), int(n[slot, p, r])) for p in range(n_parts) for r in range(2))
 
     def _advance(self, n_steps: int) -> None:
-        if self.threads == 1:
-            kernels.advance_serial(self.step, n_steps, self._network, self._state, self._synapses)
-        else:
-            numba.set_num_threads(min(self.threads, numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
-            kernels.advance_parallel(self.step, n_steps, self._network, self._state, self._synapses)
+        def work(worker: int, n_workers: int) -> None:
+            kernels.advance(worker, n_workers, self.step, n_steps, self._network, self._state, self._synapses, self._meeting)
+
+        n_workers = min(self.threads, len(self._network.part_bounds) - 1)
+        if n_workers == 1:
+            work(0, 1)
+            return
+        if self._others is None:
+            self._others = ThreadPoolExecutor(len(self._network.part_bounds) - 1, thread_name_prefix="emulator")
+        self._meeting[:] = 0
+        running = []
+        try:
+            running += [self._others.submit(work, i, n_workers) for i in range(1, n_workers)]
+            work(0, n_workers)
+        except BaseException:
+            # Ctrl-C came before this thread was there: the others must not wait for it
+            self._meeting[kernels.LEFT] = 1
+            self._meeting[GENERATION] += 1
+            raise
+        finally:
+            for other in running:
+                other.result()
 
 
 def _most_source_spikes(segment: npt.NDArray[np.int64], given: bool) -> int:

@@ -1,0 +1,1 @@
+"""What compiled code needs beyond Numba: words of 32 bits, prefetching, threads that meet."""
