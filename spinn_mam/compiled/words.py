@@ -103,10 +103,10 @@ def _prefetch(typingctx: Any, array: Any, index: Any) -> Any:
     del typingctx
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        data = make_array(signature.args[0])(context, builder, args[0]).data
+        data = make_array(signature.args[0])(context, builder, args[0]).data  # type: ignore[no-untyped-call]
         address = builder.bitcast(builder.gep(data, [args[1]]), _I8.as_pointer())
         function = ir.FunctionType(ir.VoidType(), [_I8.as_pointer(), _I32, _I32, _I32])
-        fetch = cgutils.get_or_insert_function(builder.module, function, "llvm.prefetch.p0i8")
+        fetch = cgutils.get_or_insert_function(builder.module, function, "llvm.prefetch.p0i8")  # type: ignore[no-untyped-call]
         builder.call(fetch, [address, *(ir.Constant(_I32, k) for k in (_READ, _ONCE, _DATA))])
         return context.get_dummy_value()
 

@@ -45,7 +45,7 @@ _U32 = 0xFFFFFFFF
 
 
 def poisson_thresholds(mean: float) -> npt.NDArray[np.uint32]:
-    """Tabulate 2^32 times the cumulative probability of 0, 1, 2, ... up to the last entry below 2^32.
+    """Tabulate 2^32 times the cumulative probability of 0, 1, 2, ..., at least 1, up to the last entry below 2^32.
 
     A count is the number of entries that a uniform 32-bit number reaches or passes.
 
@@ -69,7 +69,7 @@ def poisson_thresholds(mean: float) -> npt.NDArray[np.uint32]:
     probability, cumulative, k = math.exp(-mean), 0.0, 0
     while True:
         cumulative += probability
-        entry = round(cumulative * 2.0**32)
+        entry = max(1, round(cumulative * 2.0**32))  # 0 is padding
         if entry > _U32 or probability == 0.0 or (k > mean and thresholds and entry == thresholds[-1]):
             return np.array(thresholds, np.uint32)
         thresholds.append(entry)

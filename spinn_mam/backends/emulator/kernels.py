@@ -38,26 +38,11 @@ from spinn_mam.backends.emulator import layout as L
 from spinn_mam.backends.emulator.drive import signed_draw
 from spinn_mam.backends.emulator.split_sums import add_cores
 from spinn_mam.backends.emulator.tasks import FIRST_ENTRY, FIRST_ROW, N_SLOTS, SLOT_LO
+from spinn_mam.backends.emulator.update import BLOCK, add_counts, add_currents, drive, membrane, receive
 from spinn_mam.compiled.threads import atomic_add, barrier, word_address
-from spinn_mam.compiled.words import (
-    add,
-    bit_and,
-    bit_or,
-    choose,
-    greater,
-    larger_of,
-    multiply,
-    prefetch,
-    product_high,
-    product_s1615,
-    shift_left,
-    smaller_of,
-    subtract,
-)
+from spinn_mam.compiled.words import prefetch
 from spinn_mam.network.kernels import draw
 
-#: Neurons updated together, so that each pass finds them in the first-level cache.
-BLOCK = 1024
 #: Groups of synapses that are being fetched while others are added, so that their cache misses overlap.
 QUEUE = 16
 #: Words of a cache line.
@@ -68,7 +53,6 @@ N_SPIKES, N_EVENTS, N_SATURATED, N_RECORDED, N_COUNTERS = range(5)
 LEFT, N_MEETING = 2, 3
 
 _LO, _HI, _GLOBAL, _LOCAL, _IS_SOURCE = L.LO, L.HI, L.GLOBAL, L.LOCAL, L.IS_SOURCE
-_SLOT_MAX = 0xFFFF
 
 
 class Stored(NamedTuple):
@@ -204,108 +188,6 @@ def _add(words: Any, start: int, end: int, sums: Any) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _drive(sums: Any, thresholds: Any, n_common: int, weight: Any, key: Any, first: int, drawn: Any) -> None:
-    """Add Poisson input to a block of at most BLOCK sums; neuron indices start at ``first``."""
-    n = len(sums)
-    key_low, key_high = np.uint32(key & np.uint64(0xFFFFFFFF)), np.uint32(key >> np.uint64(32))
-    start, w = np.uint32(first), np.int32(weight)
-    a, b, c, d = thresholds[0], thresholds[1], thresholds[2], thresholds[3]
-    e, f, g, h = thresholds[4], thresholds[5], thresholds[6], thresholds[7]
-    largest = np.int32(-(1 << 31))
-    for i in range(n):
-        x = signed_draw(key_low, key_high, add(start, np.uint32(i)))
-        drawn[i] = x
-        largest = larger_of(largest, x)
-        count = add(_reached(x, a, b, c, d), _reached(x, e, f, g, h))
-        sums[i] = add(sums[i], multiply(count, w))
-    for k in range(8, n_common, 4):
-        a, b, c, d = thresholds[k], thresholds[k + 1], thresholds[k + 2], thresholds[k + 3]
-        for i in range(n):
-            sums[i] = add(sums[i], multiply(_reached(drawn[i], a, b, c, d), w))
-    if largest > thresholds[n_common]:
-        for i in range(n):
-            k = n_common
-            while k < len(thresholds) and drawn[i] > thresholds[k]:
-                sums[i] = add(sums[i], w)
-                k += 1
-
-
-@njit(inline="always")
-def _reached(x: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
-    """Count the thresholds that x reaches."""
-    return add(add(greater(x, a), greater(x, b)), add(greater(x, c), greater(x, d)))
-
-
-@njit(cache=True, nogil=True)
-def _add_counts(sums: Any, counts: Any, weight: Any) -> None:
-    """Add given Poisson input."""
-    w = np.int32(weight)
-    for i in range(len(sums)):
-        sums[i] = add(sums[i], multiply(np.int32(counts[i]), w))
-
-
-@njit(inline="always")
-def _factor(u032: int) -> tuple[Any, Any]:
-    """Split a factor of 32 fractional bits, 0 to 2^32 - 1, for :func:`_scale`: the same bits signed, and a mask of ones if that changed it."""
-    large = u032 >= 1 << 31
-    return np.int32(u032 - (1 << 32) if large else u032), np.int32(-1 if large else 0)
-
-
-@njit(inline="always")
-def _scale(x: Any, factor: Any, mask: Any) -> Any:
-    """Multiply by a factor below one and truncate: ``(x * u032) >> 32`` with a signed product of 32 by 32 bits only."""
-    return add(product_high(x, factor), bit_and(x, mask))
-
-
-@njit(cache=True, nogil=True)
-def _receive(current: Any, sums: Any, shift: int, init: int) -> Any:
-    """Cut a block's sums to 16 bits, add them to the synaptic currents and clear them; return how many were cut."""
-    factor, mask = _factor(init)
-    bits, limit = np.int32(shift), np.int32(_SLOT_MAX)
-    cut = np.int32(0)
-    for i in range(len(current)):
-        x = sums[i]
-        sums[i] = np.int32(0)
-        cut = add(cut, greater(x, limit))
-        x = shift_left(smaller_of(x, limit), bits)
-        current[i] = add(current[i], _scale(x, factor, mask))
-    return cut
-
-
-@njit(cache=True, nogil=True)
-def _synapses(total: Any, exc: Any, inh: Any, offset: int, decay_exc: int, decay_inh: int) -> None:
-    """Sum the currents of a block and let the synaptic ones decay."""
-    factor_exc, mask_exc = _factor(decay_exc)
-    factor_inh, mask_inh = _factor(decay_inh)
-    constant = np.int32(offset)
-    for i in range(len(total)):
-        e, h = exc[i], inh[i]
-        total[i] = add(subtract(e, h), constant)
-        exc[i] = _scale(e, factor_exc, mask_exc)
-        inh[i] = _scale(h, factor_inh, mask_inh)
-
-
-@njit(cache=True, nogil=True)
-def _membrane(v: Any, refract: Any, total: Any, spiked: Any, r: int, exp_tc: int, v_rest: int, v_th: int, v_reset: int, t_refract: int) -> Any:
-    """Update potentials and refractory counters of a block and mark its spikes; return whether there are any."""
-    resistance, kept, rest = np.int32(r), np.int32(exp_tc), np.int32(v_rest)
-    below, reset, pause = np.int32(v_th - 1), np.int32(v_reset), np.int32(t_refract)
-    found = np.int32(0)
-    for i in range(len(v)):
-        old, left = v[i], refract[i]
-        alpha = add(product_s1615(total[i], resistance), rest)
-        moved = subtract(alpha, product_s1615(subtract(alpha, old), kept))
-        held = greater(left, np.int32(0))
-        new = choose(held, old, moved)
-        spike = greater(new, below)
-        v[i] = choose(spike, reset, new)
-        refract[i] = choose(spike, pause, subtract(left, held))
-        spiked[i] = spike
-        found = bit_or(found, spike)
-    return found
-
-
-@njit(cache=True, nogil=True)
 def _begin_step(t: int, part: int, receptor: int, state: State) -> None:
     """Find room for the spikes of a step behind those of the step before."""
     depth = state.n_history.shape[0]
@@ -382,17 +264,17 @@ def _run_part(part: int, t_lo: int, t_hi: int, net: Network, state: State, synap
                     driven = sums[s[L.DRIVE_RECEPTOR], a:b]
                     if n_rows:
                         first = s[_GLOBAL] + a - s[_LO]
-                        _add_counts(driven, state.counts[t % n_rows, first : first + m], s[L.DRIVE_WEIGHT])
+                        add_counts(driven, state.counts[t % n_rows, first : first + m], s[L.DRIVE_WEIGHT])
                     else:
-                        _drive(driven, table, net.n_common[k], s[L.DRIVE_WEIGHT], key, s[_LOCAL] + a - s[_LO], drawn)
+                        drive(driven, table, net.n_common[k], s[L.DRIVE_WEIGHT], key, s[_LOCAL] + a - s[_LO], drawn)
                 if net.n_synapse_cores:
                     add_cores(t, part, k, 0, a, b, synapses, net, state)
                     add_cores(t, part, k, 1, a, b, synapses, net, state)
-                n_cut = _receive(exc[a:b], sums[0, a:b], s[L.SHIFT_EXC], s[L.INIT_EXC])
-                n_cut += _receive(inh[a:b], sums[1, a:b], s[L.SHIFT_INH], s[L.INIT_INH])
+                n_cut = receive(exc[a:b], sums[0, a:b], s[L.SHIFT_EXC], s[L.INIT_EXC])
+                n_cut += receive(inh[a:b], sums[1, a:b], s[L.SHIFT_INH], s[L.INIT_INH])
                 state.counters[part, N_SATURATED] += n_cut
-                _synapses(total[:m], exc[a:b], inh[a:b], s[L.I_OFFSET], s[L.DECAY_EXC], s[L.DECAY_INH])
-                found = _membrane(
+                add_currents(total[:m], exc[a:b], inh[a:b], s[L.I_OFFSET], s[L.DECAY_EXC], s[L.DECAY_INH])
+                found = membrane(
                     v[a:b],
                     refract[a:b],
                     total[:m],
