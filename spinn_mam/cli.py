@@ -50,7 +50,7 @@ NeuronsPerCore = Annotated[
     int | None, typer.Option("--neurons-per-core", help="Most neurons a core; 0 leaves it to the budgets; default 80, or 64 in the split layout.")
 ]
 SynapseCores = Annotated[int, typer.Option("--synapse-cores", help="Synapse cores a neuron core, in the split layout; 0 leaves it to the budgets.")]
-TimeScale = Annotated[float, typer.Option("--time-scale-factor", help="Wall-clock time over biological time on the machine.")]
+TimeScale = Annotated[str, typer.Option("--time-scale-factor", help="Wall-clock time over biological time on the machine: a number, or auto.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Protocol = Annotated[str, typer.Option("--protocol", help="Accuracy protocol: senk26 or va18.")]
 
@@ -122,7 +122,7 @@ def run(
     layout: Layout = "combined",
     neurons_per_core: NeuronsPerCore = None,
     synapse_cores: SynapseCores = 0,
-    time_scale_factor: TimeScale = 20.0,
+    time_scale_factor: TimeScale = "20",
     protocol: Protocol = "senk26",
     reference: Annotated[str | None, typer.Option(help="Reference statistics (.json); default: those that ship, if there are any.")] = None,
     target: Annotated[str, typer.Option(help="Where sPyNNaker runs: virtual, a board's name or address, spalloc or ebrains.")] = "virtual",
@@ -140,10 +140,10 @@ def run(
 ) -> None:
     """Run a model, from its document to the report.
 
-    The stages are network, mapping, simulation, comparison with NEST and energy.
+    The stages are network, mapping, simulation, comparison with NEST, energy and real-time.
     """
     from spinn_mam.flow.run import run_model
-    from spinn_mam.flow.settings import NEURONS_PER_CORE, RunSettings
+    from spinn_mam.flow.settings import NEURONS_PER_CORE, RunSettings, factor_of
 
     run_model(
         RunSettings(
@@ -161,7 +161,7 @@ def run(
             layout=layout,
             neurons_per_core=NEURONS_PER_CORE.get(layout) if neurons_per_core is None else neurons_per_core or None,
             synapse_cores=synapse_cores or None,
-            time_scale_factor=time_scale_factor,
+            time_scale_factor=factor_of(time_scale_factor),
             connectivity=connectivity,
             protocol=protocol,
             reference=reference,
@@ -192,7 +192,7 @@ def plan(
     layout: Layout = "combined",
     neurons_per_core: NeuronsPerCore = None,
     synapse_cores: SynapseCores = 0,
-    time_scale_factor: TimeScale = 20.0,
+    time_scale_factor: TimeScale = "20",
     seed: Seed = 1,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for the mapping, its picture and PACMAN's JSON; default runs/MODEL-plan.")] = None,
     settings: Set = None,
@@ -203,7 +203,7 @@ def plan(
 ) -> None:
     """Map a model onto a machine and say what it takes."""
     from spinn_mam.flow.run import plan_model
-    from spinn_mam.flow.settings import NEURONS_PER_CORE, RunSettings
+    from spinn_mam.flow.settings import NEURONS_PER_CORE, RunSettings, factor_of
 
     plan_model(
         RunSettings(
@@ -217,7 +217,7 @@ def plan(
             layout=layout,
             neurons_per_core=NEURONS_PER_CORE.get(layout) if neurons_per_core is None else neurons_per_core or None,
             synapse_cores=synapse_cores or None,
-            time_scale_factor=time_scale_factor,
+            time_scale_factor=factor_of(time_scale_factor),
         ),
         out or Path("runs") / f"{Path(model).stem}-plan",
         console(),

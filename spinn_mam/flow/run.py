@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 from rich.console import Console
 
@@ -23,6 +24,8 @@ from spinn_mam.flow.stages import RECORDING, STAGES, build_stages, stage_folder,
 from spinn_mam.models import NetworkModel
 from spinn_mam.network.spec import NetworkSpec
 from spinn_mam.provenance import manifest
+from spinn_mam.real_time.prediction import RealTime, predict_expected
+from spinn_mam.real_time.receivers import not_modelled
 from spinn_mam.recording import Recording
 from spinn_mam.recording.files import HEADER
 from spinn_mam.report import tables
@@ -117,10 +120,16 @@ def plan_model(settings: RunSettings, folder: Path, console: Console, *, as_json
         results = engine.execute(build_stages(settings, model, spec), folder, Reporter(quiet), last="mapping")
         deployment = results["mapping"]
         mapping_picture(deployment, spec).savefig(folder / "machine.png", dpi=150)
+    why = not_modelled(spec, deployment)
+    found: dict[str, Any] = {"mapping": dict(deployment.metrics)}
+    if not why:
+        found["real_time"] = predict_expected(spec, deployment, rng=np.random.default_rng(settings.seed)).to_metrics(deployment, spec)
     if as_json:
-        console.print_json(json.dumps({"mapping": dict(deployment.metrics)}))
+        console.print_json(json.dumps(found))
         return
     console.print(tables.mapping_table(deployment))
+    for line in tables.real_time_lines(found) or [f"real time: not predicted, {why}"]:
+        _say(console, line)
     _say(console, f"picture: {folder / 'machine.png'}")
     _say(console, f"PACMAN's JSON: {results.folders['mapping'] / 'pacman'}")
 
@@ -184,6 +193,7 @@ def _result(settings: RunSettings, model: NetworkModel, spec: NetworkSpec, resul
         deployment=results.get("mapping"),
         comparison=results.get("comparison"),
         energy=results.get("energy"),
+        real_time=results.get("real-time"),
         stage_times_s=times,
     )
 
@@ -214,6 +224,8 @@ def _metrics(result: RunResult, settings: RunSettings) -> dict[str, Any]:
         metrics["accuracy"] = result.comparison.to_metrics()
     if result.energy is not None:
         metrics["energy"] = result.energy.to_metrics()
+    if isinstance(result.real_time, RealTime) and result.deployment is not None:
+        metrics["real_time"] = result.real_time.to_metrics(result.deployment, result.spec)
     return metrics
 
 

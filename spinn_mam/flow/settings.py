@@ -55,7 +55,7 @@ class RunSettings:
         None leaves it to the budgets.
     synapse_cores : int or None
         Of each neuron slice in the split layout; None leaves it to the budgets.
-    time_scale_factor : float
+    time_scale_factor : float or str
         Wall-clock time over biological time on the machine.
     connectivity : str or None
         None: the recipe's own synapses, but NEST and sPyNNaker draw their own above 1e7.
@@ -93,7 +93,7 @@ class RunSettings:
     layout: str = "combined"
     neurons_per_core: int | None = 80
     synapse_cores: int | None = None
-    time_scale_factor: float = 20.0
+    time_scale_factor: float | str = 20.0
     connectivity: str | None = None
     protocol: str = "senk26"
     reference: str | None = None
@@ -127,7 +127,11 @@ class RunSettings:
         in_range("--warm-up", self.warm_up, 0.0, math.inf, "at least 0 (ms)")
         in_range("--threads", self.threads, 1, 1024, "1 to 1024")
         in_range("--seed", self.seed, 0, 2**63 - 1, "0 to 2^63 - 1")
-        in_range("--time-scale-factor", self.time_scale_factor, 0.0, math.inf, "above 0", open_low=True)
+        if isinstance(self.time_scale_factor, str):
+            if self.time_scale_factor != "auto":
+                raise UsageError(f"--time-scale-factor {self.time_scale_factor}: give a number above 0, or auto")
+        else:
+            in_range("--time-scale-factor", self.time_scale_factor, 0.0, math.inf, "above 0", open_low=True)
         if self.neurons_per_core is not None:
             in_range("--neurons-per-core", self.neurons_per_core, 1, 256, "1 to 256")
         for flag, scale in (("--n-scaling", self.n_scaling), ("--k-scaling", self.k_scaling)):
@@ -197,3 +201,11 @@ def in_range(flag: str, value: float, low: float, high: float, text: str, *, ope
     """Refuse a value outside its range."""
     if not low <= value <= high or not math.isfinite(value) or (open_low and value == low):
         raise UsageError(f"{flag} {value:g} is out of range: it must be {text}")
+
+
+def factor_of(text: str) -> float | str:
+    """Return the time-scale factor that a command line gives: a number, or the text if it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return text

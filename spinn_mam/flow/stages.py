@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,13 +33,15 @@ from spinn_mam.network.spec import NetworkSpec
 from spinn_mam.partitioning.check import check
 from spinn_mam.partitioning.export import write_pacman_json
 from spinn_mam.partitioning.pipeline import map_network
+from spinn_mam.real_time.prediction import RealTime, predict_expected, predict_run
+from spinn_mam.real_time.receivers import not_modelled
 from spinn_mam.recording import Recording
 from spinn_mam.recording.files import FORMAT
 from spinn_mam.virtual_board.faults import Faults
 
 Report = Callable[[str, float, float], None]
 #: All stages that a run can have; a stage's folder has its number here, whatever stages the run has.
-STAGES = ("network", "mapping", "simulation", "comparison", "energy")
+STAGES = ("network", "mapping", "simulation", "comparison", "energy", "real-time")
 #: In the folder of the simulation stage.
 RECORDING = "recording"
 
@@ -56,7 +59,7 @@ def build_stages(settings: RunSettings, model: NetworkModel, spec: NetworkSpec) 
     Returns
     -------
     list of Stage
-        In order; a run on NEST has no mapping and so no energy.
+        In order; a run on NEST has no mapping, and so no energy and no real-time prediction.
     """
     network = Network.from_seed(spec, settings.seed)
     reference, reference_id, absent = _reference(settings, spec)
@@ -69,7 +72,7 @@ def build_stages(settings: RunSettings, model: NetworkModel, spec: NetworkSpec) 
     stages.append(_simulation_stage(settings, network, on_machine))
     stages.append(_comparison_stage(settings, reference, reference_id, absent))
     if on_machine:
-        stages.append(_energy_stage(settings))
+        stages += [_energy_stage(settings), _real_time_stage(settings)]
     return [dataclasses.replace(stage, number=STAGES.index(stage.name) + 1) for stage in stages]
 
 
@@ -139,17 +142,21 @@ def _mapping_stage(settings: RunSettings, spec: NetworkSpec) -> Stage:
     machine = load_board_config(settings.board_config)
 
     def compute(report: Report) -> Deployment:
-        deployment = map_network(
-            spec,
-            machine,
-            neurons_per_core=settings.neurons_per_core,
-            time_scale_factor=settings.time_scale_factor,
-            layout=settings.layout,
-            synapse_cores=settings.synapse_cores,
-            ring_buffer_shifts=ring_buffer_shifts(spec),
-            rng=np.random.default_rng(settings.seed),
-            progress=lambda stage: report(stage, 0.0, 0.0),
-        )
+        def mapped(factor: float) -> Deployment:
+            return map_network(
+                spec,
+                machine,
+                neurons_per_core=settings.neurons_per_core,
+                time_scale_factor=factor,
+                layout=settings.layout,
+                synapse_cores=settings.synapse_cores,
+                ring_buffer_shifts=ring_buffer_shifts(spec),
+                rng=np.random.default_rng(settings.seed),
+                progress=lambda stage: report(stage, 0.0, 0.0),
+            )
+
+        factor = settings.time_scale_factor
+        deployment = mapped(factor) if not isinstance(factor, str) else with_safe_factor(spec, mapped, settings.layout, settings.seed)
         report("check", 0.0, 0.0)
         violations = check(deployment, spec)
         if violations:
@@ -262,6 +269,57 @@ def _comparison_stage(settings: RunSettings, reference: ReferenceStatistics | No
     return Stage("comparison", ("simulation",), parameters, make, load)
 
 
+def with_safe_factor(spec: NetworkSpec, mapped: Callable[[float], Deployment], layout: str, seed: int) -> Deployment:
+    """Map a network and give the deployment the safe end of its predicted time-scale factor.
+
+    The cores are those that memory and the user allow. The number of synapse cores depends on the factor: the one for real time is tried
+    first, then slower ones until the network fits.
+
+    Raises
+    ------
+    UsageError
+        If the factor cannot be predicted.
+    DoesNotFitError
+        If the network does not fit.
+    """
+    deployment = None
+    factors = [2.0**i for i in range(8)] if layout == "split" else [math.inf]
+    for factor in factors:
+        try:
+            deployment = mapped(factor)
+            break
+        except DoesNotFitError:
+            if factor == factors[-1]:
+                raise
+    assert deployment is not None
+    why = not_modelled(spec, deployment)
+    if why:
+        raise UsageError(f"--time-scale-factor auto: the cores' time is not modelled, {why}; give a number")
+    safe = predict_expected(spec, deployment, rng=np.random.default_rng(seed)).safe_factor
+    return dataclasses.replace(deployment, time_scale_factor=float(safe))
+
+
+def _real_time_stage(settings: RunSettings) -> Stage:
+    def make(folder: Path, results: Results, report: Report) -> RealTime | str:
+        report("real time", 0.0, 0.0)
+        deployment, network = results["mapping"], results["network"]
+        why = not_modelled(network.spec, deployment)
+        if not why:
+            prediction = predict_run(results["simulation"], network.connectivity, deployment, rng=np.random.default_rng(settings.seed))
+            prediction.save(folder / "real_time.npz")
+        metrics = {"absent": why} if why else prediction.to_metrics(deployment, network.spec)
+        write_json(folder / "real_time.json", {"format": "spinn_mam.real_time/1", "real_time": metrics})
+        return why or prediction
+
+    def load(folder: Path) -> RealTime | str:
+        if (folder / "real_time.npz").exists():
+            return RealTime.load(folder / "real_time.npz")
+        why = json.loads((folder / "real_time.json").read_text(encoding="utf-8"))["real_time"]["absent"]
+        return str(why)
+
+    return Stage("real-time", ("network", "mapping", "simulation"), settings.parameters("seed"), make, load)
+
+
 def _energy_stage(settings: RunSettings) -> Stage:
     machine = load_board_config(settings.board_config)
     constants = load_power_constants("spin5" if machine.n_chips > 4 else "spin3")
@@ -271,7 +329,7 @@ def _energy_stage(settings: RunSettings) -> Stage:
             return None
         m = deployment.metrics
         facts = MappingFacts(int(m["boards"]), deployment.machine.n_chips, int(m["cores"]), float(m["link_traversals_per_spike"]))
-        return run_phase_energy(recording.activity, facts, time_scale_factor=settings.time_scale_factor, constants=constants)
+        return run_phase_energy(recording.activity, facts, time_scale_factor=deployment.time_scale_factor, constants=constants)
 
     def make(folder: Path, results: Results, report: Report) -> EnergyEstimate | None:
         report("energy", 0.0, 0.0)

@@ -1,4 +1,4 @@
-"""What work costs a core: counts of the shipped binaries, and the numbers that turn them into cycles.
+r"""What work costs a core: counts of the shipped binaries, and the numbers that turn them into cycles.
 
 ``core_costs.toml`` holds, for each binary and kind of work, how many instructions it takes, how many cycles these last at most by the
 processor's table, and how often they leave the core's own memories; it is measured, the command is in it. ``core_timing.toml`` holds published
@@ -6,9 +6,9 @@ and assumed numbers, each with its source.
 
 The floor counts each instruction as one cycle and memory as free. The ceiling is
 
-.. math:: c = k (\\text{cycles} + d \\, \\text{device accesses} + m \\, \\text{memory accesses})
+.. math:: c = k (\text{cycles} + d \, \text{device accesses} + m \, \text{memory accesses})
 
-with the calibration :math:`k \\ge 1`: the core's best throughput, rows of the greatest length and nothing else, is that of Rhodes et al. 2018 in the
+with the calibration :math:`k \ge 1`: the core's best throughput, rows of the greatest length and nothing else, is that of Rhodes et al. 2018 in the
 slowest reading, if the table alone does not make it slower.
 """
 
@@ -27,7 +27,7 @@ from spinn_mam.errors import DocumentError
 FORMAT, TIMING_FORMAT = "spinn_mam.core_costs/1", "spinn_mam.core_timing/1"
 COMBINED, SYNAPSES, NEURONS, POISSON = "IF_curr_exp", "synapses", "IF_curr_exp_neuron", "spike_source_poisson"
 #: Where a timing constant comes from.
-ORIGINS = ("published", "tools", "assumption")
+ORIGINS = ("published", "tools", "emulated", "assumption")
 #: Clock of the machine on which the calibration was measured (Hz).
 _CLOCK_HZ = 200e6
 #: Population-table steps of a spike that the calibration assumes, as for 9 to 16 source vertices.

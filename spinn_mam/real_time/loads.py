@@ -1,8 +1,8 @@
 """Work of every core in every step of an emulated run.
 
 Problem
-    For each receiving core and step: spikes that reach it, those with synapses there, and synaptic events; exactly, from the recorded spikes and the recipe of
-    the synapses, for 5e6 core-steps in seconds.
+    For each receiving core and step: spikes that reach it, those with synapses there, and synaptic events; exactly, from the recorded spikes and
+    the recipe of the synapses, for 5e6 core-steps in seconds.
 Method
     For one source population after the other, the synapses of the neurons that spiked are counted by target slice (the recipe tells each
     target from one hash); then each spike adds its row of counts to the step it was sent in. On the machine it arrives in that step or the next.
@@ -18,9 +18,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import poisson
 
 from spinn_mam.deployment import Deployment
+from spinn_mam.machine.core_costs import timing
 from spinn_mam.network.connectivity import Connectivity, quantile_table
+from spinn_mam.network.spec import NetworkSpec
+from spinn_mam.partitioning.budgets import ROW_CHANCE
 from spinn_mam.real_time.kernels import add_rows, count_by_slice
 from spinn_mam.real_time.receivers import Receivers
 from spinn_mam.recording import Recording
@@ -122,3 +126,41 @@ def _rows_by_slice(
             counts = connectivity.row_counts(k, b, (0, spec.populations[population].size))
             count_by_slice(counts, sources, blocks.row_keys[b], hi - lo, slice_of[first + lo : first + hi], quantiles, out)
     return out
+
+
+def draw_loads(spec: NetworkSpec, deployment: Deployment, cores: Receivers, *, n_steps: int, rng: np.random.Generator) -> Loads:
+    """Draw the work of a sample from the network's expected rates.
+
+    In each step all rates are multiplied by the same gamma variate, whose spread is that of the emulated microcircuit (``step_rate_cv`` of
+    :func:`spinn_mam.machine.core_costs.timing`); spikes are Poisson, rows have the mean number of synapses.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+    deployment : Deployment
+    cores : Receivers
+    n_steps : int
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    Loads
+        The longest rows are those that the mapping reserves, but for the chance of 0.01 of each.
+    """
+    slices, n_columns = deployment.slices, len(cores.core)
+    population = slices.population[cores.source]
+    rates = np.array([p.source_rate if p.is_source else r for p, r in zip(spec.populations, spec.expected_rates, strict=True)])
+    shape = timing()["step_rate_cv"].value ** -2
+    together = rng.gamma(shape, 1.0 / shape, (n_steps, 1))
+    sent = rng.poisson(together * (slices.hi - slices.lo)[cores.source] * rates[population] * spec.dt * 1e-3).astype(np.int32)
+    share = (slices.hi - slices.lo)[cores.core] / spec.sizes[slices.population[cores.core]]
+    mean = np.zeros((len(spec.populations), n_columns))  # synapses of one source neuron on the slice of each column
+    for projection in spec.projections:
+        there = slices.population[cores.core] == projection.target
+        mean[projection.source, there] += projection.n_synapses / spec.sizes[projection.source] * share[there]
+    spikes = np.stack([sent[:, population == p] @ cores.takes[population == p].astype(np.int32) for p in range(len(spec.populations))])
+    on_columns = spikes[:, :, cores.group]
+    events = rng.poisson(np.einsum("ptc,pc->tc", on_columns, mean)).astype(np.int32)
+    rows = np.rint(np.einsum("ptc,pc->tc", on_columns, -np.expm1(-mean))).astype(np.uint16)
+    longest = np.where(mean > 0, poisson.ppf(1.0 - ROW_CHANCE / np.maximum(spec.sizes, 1)[:, None], mean), 0.0)
+    return Loads(sent, events, rows, longest.astype(np.int64))

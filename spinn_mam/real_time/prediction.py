@@ -18,13 +18,15 @@ from spinn_mam.network.spec import NetworkSpec
 from spinn_mam.partitioning.structures import KIND_NAMES
 from spinn_mam.real_time.cycles import ROW_HEADER_WORDS, WORD_BYTES, CycleModel, Work
 from spinn_mam.real_time.kernels import fill_buffer, keep_up
-from spinn_mam.real_time.loads import Loads, count_loads
+from spinn_mam.real_time.loads import Loads, count_loads, draw_loads
 from spinn_mam.real_time.receivers import Receivers, receivers
 from spinn_mam.recording import Recording
 
 FORMAT = "spinn_mam.real_time/1"
 #: Steps that are turned into cycles at once.
 _CHUNK = 250
+#: Steps drawn for a prediction without a run.
+EXPECTED_STEPS = 1000
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
@@ -35,12 +37,14 @@ class RealTime:
 
     Attributes
     ----------
+    loads : str
+        ``"emulated"``: from the spikes of a run; ``"expected"``: drawn from expected rates.
     time_scale_factor : float
         For which overruns and losses are given.
     step_cycles : float
         Cycles of a core in a step at a time-scale factor of 1.
     n_steps : int
-        Steps looked at; 0 of a prediction from expected rates.
+        Steps looked at.
     mean_low, mean_high, most_low, most_high : ndarray, shape (n_slices,)
         Cycles of each core: mean over the steps and most in one step, floor and ceiling.
     overruns_low, overruns_high : ndarray of int64, shape (n_slices,)
@@ -51,6 +55,7 @@ class RealTime:
         Spikes that find the input buffer full.
     """
 
+    loads: str
     time_scale_factor: float
     step_cycles: float
     n_steps: int
@@ -82,28 +87,26 @@ class RealTime:
     def to_metrics(self, deployment: Deployment, spec: NetworkSpec) -> dict[str, Any]:
         """Return the ``real_time`` part of ``metrics.json``."""
         low, high = self.factors
-        metrics: dict[str, Any] = {
+        budget = self.step_cycles * self.time_scale_factor
+        return {
             "kind": "modelled",
-            "loads": "emulated" if self.n_steps else "expected",
+            "loads": self.loads,
             "time_scale_factor": self.time_scale_factor,
             "smallest_time_scale_factor": {"low": low, "high": high},
-            "budget_cycles": self.step_cycles * self.time_scale_factor,
+            "budget_cycles": budget,
             "steps": self.n_steps,
+            "overruns": {"low": int(self.overruns_low.sum()), "high": int(self.overruns_high.sum())},
+            "cores_that_overrun": {"low": int(np.sum(self.overruns_low > 0)), "high": int(np.sum(self.overruns_high > 0))},
+            "most_steps_late": {"low": float(self.carried_low.max(initial=0.0)) / budget, "high": float(self.carried_high.max(initial=0.0)) / budget},
+            "lost_spikes": {"low": round(float(self.lost_low.sum())), "high": round(float(self.lost_high.sum()))},
             "worst_cores": [describe_core(self, deployment, spec, row) for row in self.worst(5).tolist()],
         }
-        if self.n_steps:
-            metrics |= {
-                "overruns": {"low": int(self.overruns_low.sum()), "high": int(self.overruns_high.sum())},
-                "cores_that_overrun": {"low": int(np.sum(self.overruns_low > 0)), "high": int(np.sum(self.overruns_high > 0))},
-                "most_steps_late": {side: float(getattr(self, f"carried_{side}").max(initial=0.0)) / metrics["budget_cycles"] for side in ("low", "high")},
-                "lost_spikes": {"low": float(self.lost_low.sum()), "high": float(self.lost_high.sum())},
-            }
-        return metrics
 
     def save(self, path: Path) -> None:
         """Write to one npz file."""
         with path.open("wb") as file:
-            np.savez_compressed(file, format=np.array(FORMAT), **{field.name: np.asarray(getattr(self, field.name)) for field in fields(self)})
+            arrays = {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
+            np.savez_compressed(file, allow_pickle=False, format=np.array(FORMAT), **arrays)
 
     @classmethod
     def load(cls, path: Path) -> RealTime:
@@ -123,7 +126,12 @@ class RealTime:
             raise
         except Exception as error:
             raise DocumentError(str(path), "", f"no readable prediction ({type(error).__name__}); run the real-time stage again") from None
-        scalars = {"time_scale_factor": float(values["time_scale_factor"]), "step_cycles": float(values["step_cycles"]), "n_steps": int(values["n_steps"])}
+        scalars = {
+            "loads": str(values["loads"]),
+            "time_scale_factor": float(values["time_scale_factor"]),
+            "step_cycles": float(values["step_cycles"]),
+            "n_steps": int(values["n_steps"]),
+        }
         return cls(**values | scalars)
 
 
@@ -163,10 +171,28 @@ def predict_run(recording: Recording, connectivity: Connectivity, deployment: De
     """
     cores = receivers(connectivity.spec, deployment)
     loads = count_loads(recording, connectivity, deployment, cores)
-    return predict_loads(loads, connectivity.spec, deployment, cores, rng=rng)
+    return predict_loads(loads, connectivity.spec, deployment, cores, kind="emulated", rng=rng)
 
 
-def predict_loads(loads: Loads, spec: NetworkSpec, deployment: Deployment, cores: Receivers, *, rng: np.random.Generator) -> RealTime:
+def predict_expected(spec: NetworkSpec, deployment: Deployment, *, rng: np.random.Generator) -> RealTime:
+    """Predict from the expected rates, without a run.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+    deployment : Deployment
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    RealTime
+    """
+    cores = receivers(spec, deployment)
+    loads = draw_loads(spec, deployment, cores, n_steps=EXPECTED_STEPS, rng=rng)
+    return predict_loads(loads, spec, deployment, cores, kind="expected", rng=rng)
+
+
+def predict_loads(loads: Loads, spec: NetworkSpec, deployment: Deployment, cores: Receivers, *, kind: str, rng: np.random.Generator) -> RealTime:
     """Predict from the loads of the cores.
 
     Parameters
@@ -175,7 +201,10 @@ def predict_loads(loads: Loads, spec: NetworkSpec, deployment: Deployment, cores
     spec : NetworkSpec
     deployment : Deployment
     cores : Receivers
+    kind : str
+        Where the loads come from, ``"emulated"`` or ``"expected"``.
     rng : numpy.random.Generator
+        Draws the spikes of the Poisson drive.
 
     Returns
     -------
@@ -192,7 +221,7 @@ def predict_loads(loads: Loads, spec: NetworkSpec, deployment: Deployment, cores
     gather = (cores.takes[:, :, None] & of_population[:, None, :]).reshape(len(cores.source), -1).astype(np.float32)
     columns = [np.flatnonzero(cores.group == group) for group in range(n_groups)]
     sources = (slices.hi - slices.lo)[cores.drive]
-    rates = np.array([spec.populations[p].drive.rate for p in slices.population[cores.drive]], float)  # type: ignore[union-attr]
+    rates = np.array([spec.populations[p].drive.rate for p in slices.population[cores.drive]], float)
     mean_drawn = sources * rates * spec.dt * 1e-3
     is_neuron = np.isin(cores.source, cores.neuron)
     total = {side: np.zeros(n) for side in ("low", "high")}
@@ -226,6 +255,7 @@ def predict_loads(loads: Loads, spec: NetworkSpec, deployment: Deployment, cores
             at_once = cycles.at_once if side == "high" else np.zeros_like(cycles.at_once)
             fill_buffer(cycles.arrivals, at_once, each, budget, room, waiting[side], lost[side])
     return RealTime(
+        kind,
         deployment.time_scale_factor,
         unit,
         n_steps,

@@ -1,6 +1,7 @@
 """Which core takes the spikes of which source slice: the columns of all load arrays.
 
-A combined core takes the spikes of its neuron slice itself. In the split layout a slice has several synapse cores, and each takes those of some source slices.
+A combined core takes the spikes of its neuron slice itself. In the split layout a slice has several synapse cores, and each takes those of some
+source slices.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import numpy as np
 
 from spinn_mam.deployment import Deployment
 from spinn_mam.network.spec import NetworkSpec
-from spinn_mam.partitioning.structures import DELAY_EXTENSION, NEURON, POISSON_SOURCE, IntArray
+from spinn_mam.partitioning.structures import DELAY_EXTENSION, NEURON, POISSON_SOURCE, SYNAPSE, IntArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +52,12 @@ class Receivers:
     driven: IntArray
 
 
-def is_modelled(deployment: Deployment) -> str:
-    """Return why a deployment cannot be modelled; empty if it can."""
+def not_modelled(spec: NetworkSpec, deployment: Deployment) -> str:
+    """Return why the cores of a deployment are not modelled; empty if they are."""
     if np.any(deployment.slices.kind == DELAY_EXTENSION):
         return "it has delay extension cores, whose work was not measured"
+    if any(population.is_source for population in spec.populations):
+        return "it has populations of sources, whose cores were not measured"
     return ""
 
 
@@ -80,13 +83,18 @@ def receivers(spec: NetworkSpec, deployment: Deployment) -> Receivers:
     for projection in spec.projections:
         linked[projection.source, projection.target] |= projection.n_synapses > 0
     population = slices.population[neuron]
-    core, served, ordinal = neuron, np.arange(len(neuron)), np.zeros(len(neuron), np.int64)
-    taken_by = np.where(linked[slices.population[source]], 0, -1)  # (source slice, target population)
-    keys = population[served] * (int(ordinal.max(initial=0)) + 1) + ordinal
-    groups, group = np.unique(keys, return_inverse=True)
-    target, number = np.divmod(groups, int(ordinal.max(initial=0)) + 1)
+    parts = deployment.partition
+    alone = neuron[parts.synapse_cores[population] == 0]
+    synapse = np.flatnonzero(slices.kind == SYNAPSE)
+    core = np.concatenate([alone, synapse])
+    served = place[np.concatenate([alone, slices.serves[synapse]])]
+    ordinal = np.concatenate([np.zeros(len(alone), np.int64), parts.vertices.ordinal[slices.vertex[synapse]]])
+    most = int(ordinal.max(initial=0)) + 1
+    taken_by = np.where(linked[slices.population[source]], parts.synapse_core.T[source], -1)  # (source slice, target population)
+    groups, group = np.unique(population[served] * most + ordinal, return_inverse=True)
+    target, number = np.divmod(groups, most)
     takes = taken_by[:, target] == number
-    by_place = np.full((len(neuron), int(ordinal.max(initial=0)) + 1), -1)
+    by_place = np.full((len(neuron), most), -1)
     by_place[served, ordinal] = np.arange(len(core))
     wanted = taken_by[:, population]
     column = np.where(wanted >= 0, by_place[np.arange(len(neuron)), np.maximum(wanted, 0)], -1).astype(np.int32)

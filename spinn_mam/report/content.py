@@ -186,7 +186,7 @@ class ReportContent:
         Parameters that differ from the model document.
     parameters, mapping, stages : Table or Absent
     mapping_pictures : tuple of Picture
-    analysis : tuple of Picture or Table, or Absent
+    analysis, real_time : tuple of Picture or Table, or Absent
     provenance : mapping or Absent
         Plain data, as in manifest.json.
     citations : tuple of Citation
@@ -212,6 +212,7 @@ class ReportContent:
     parameters: Table | Absent = Absent("no parameters were passed to the report.")
     mapping: Table | Absent = Absent("this run has no mapping.")
     mapping_pictures: tuple[Picture, ...] = ()
+    real_time: tuple[Picture | Table, ...] | Absent = Absent("this run has no mapping.")
     stages: Table | Absent = Absent("no stage times were recorded.")
     analysis: tuple[Picture | Table, ...] | Absent = Absent("no further analysis was made.")
     provenance: Mapping[str, Any] | Absent = field(default_factory=lambda: Absent("no manifest was written."))

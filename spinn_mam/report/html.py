@@ -96,7 +96,8 @@ def render_report(content: ReportContent) -> str:
         rates=_convert(content.rates, "rates"),
         machine=_convert(content.machine, "machine"),
         mapping_pictures=[_convert(p, f"mapping{i}") for i, p in enumerate(content.mapping_pictures)],
-        analysis=content.analysis if isinstance(content.analysis, Absent) else [_convert(p, f"analysis{i}") for i, p in enumerate(content.analysis)],
+        analysis=_convert_all(content.analysis, "analysis"),
+        real_time=_convert_all(content.real_time, "realtime"),
         energy=energy,
         chart=_chart(energy, content.literature),
         neighbours=NEIGHBOURS,
@@ -154,6 +155,11 @@ def _per_cent(share: float) -> str:
     """Return a deviation in per cent with its sign; none for zero."""
     text = f"{100 * share:+.1f}".replace("-", "−")
     return f"{'0.0' if text in ('+0.0', '−0.0') else text} %"
+
+
+def _convert_all(parts: tuple[Picture | Table, ...] | Absent, name: str) -> Any:
+    """Draw the pictures of a section."""
+    return parts if isinstance(parts, Absent) else [_convert(part, f"{name}{i}") for i, part in enumerate(parts)]
 
 
 def _convert(part: Any, prefix: str) -> Any:

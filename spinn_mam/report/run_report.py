@@ -21,11 +21,13 @@ from spinn_mam.models import NetworkModel
 from spinn_mam.network.spec import NetworkSpec
 from spinn_mam.partitioning.route_balanced import link_loads
 from spinn_mam.provenance import scrub
+from spinn_mam.real_time.prediction import RealTime
 from spinn_mam.recording import Recording
 from spinn_mam.report import statistics_figures
 from spinn_mam.report.content import Absent, Cell, Citation, KeyNumber, Mark, Override, Picture, ReportContent, Table, Verdict
 from spinn_mam.report.machine_picture import draw_populations, mapping_figure
 from spinn_mam.report.model_tables import format_value, value_rows
+from spinn_mam.report.real_time_section import real_time_parts
 from spinn_mam.report.run_figures import MOST_ANALYSED_MS, SHOWN_MS, Shown, run_figures, unavailable
 from spinn_mam.report.tables import LATE, fault_lines, loss_lines, mapping_rows
 
@@ -48,6 +50,8 @@ class RunResult:
     comparison : Comparison, str or None
         A text says why there is no comparison.
     energy : EnergyEstimate or None
+    real_time : RealTime, str or None
+        A text says why the cores' time is not modelled.
     stage_times_s : mapping
         Wall time of each stage (s).
     """
@@ -60,6 +64,7 @@ class RunResult:
     deployment: Deployment | None
     comparison: Comparison | str | None
     energy: EnergyEstimate | None
+    real_time: RealTime | str | None
     stage_times_s: Mapping[str, float]
 
 
@@ -141,6 +146,10 @@ def report_content(result: RunResult, manifest: Mapping[str, Any]) -> ReportCont
     if result.energy is not None:
         content["energy"] = result.energy
         content["energy_checks"] = check_metered_run(load_power_constants("spin5"))
+    if isinstance(result.real_time, str):
+        content["real_time"] = Absent(f"{result.real_time}.")
+    elif result.real_time is not None and result.deployment is not None:
+        content["real_time"] = real_time_parts(result.real_time, result.deployment, spec)
     return ReportContent(
         title=result.model.content.title,
         subtitle=f"{spec.model} on the {result.backend}, {scale}, {spec.drive} drive, seed {result.settings['seed']}",

@@ -171,9 +171,25 @@ def summary_lines(metrics: Mapping[str, Any]) -> list[str]:
             f"energy, {e['kind']}, {e['phase']} phase: {e['total_J'] / 1000:.1f} kJ, {e['per_synaptic_event_uJ']:.2f} µJ a synaptic event "
             f"({low:.2f} to {high:.2f})"
         )
+    lines += real_time_lines(metrics)
     if "accuracy" in metrics:
         lines.append(f"accuracy ({metrics['accuracy']['protocol']}): {metrics['accuracy']['verdict']}")
     return lines
+
+
+def real_time_lines(metrics: Mapping[str, Any]) -> list[str]:
+    """Say whether the machine would keep up; empty without a prediction."""
+    if "real_time" not in metrics:
+        return []
+    r = metrics["real_time"]
+    low, high = (r["smallest_time_scale_factor"][side] for side in ("low", "high"))
+    core = r["worst_cores"][0]
+    x, y = core["chip"]
+    line = f"real time, {r['kind']} from {r['loads']} spikes: the machine keeps up from a time-scale factor between {low:.2g} and {high:.3g}"
+    factor = r["time_scale_factor"]
+    verdict = "it does" if factor >= high else "it does not" if factor < low else "it may not"
+    where = f"{core['kind']} core {core['core']} of chip ({x}, {y}), {core['population']}[{core['neurons'][0]}:{core['neurons'][1]}]"
+    return [f"{line}; at {factor:g} {verdict} (busiest: {where})"]
 
 
 def bibtex(key: str, citation: str, doi: str) -> str:

@@ -1,8 +1,8 @@
 """Cycles of ARM and Thumb instructions on an ARM9E-S core, which the ARM968E-S has: the most each can take, memory aside.
 
-Issue cycles and result delays are those of the ARM9E-S pipeline (ARM DDI 0165B, chapter 8; the ARM968E-S manual, ARM DDI 0311, refers to that core; GCC's
-``config/arm/arm926ejs.md`` describes the same pipeline). Every load is taken to stall the instruction after it, every multiplication the next one, every
-conditional instruction to be executed; a branch that falls through costs one cycle, which only the executed blocks tell.
+Issue cycles and result delays are those of the ARM9E-S pipeline (ARM DDI 0165B, chapter 8; the ARM968E-S manual, ARM DDI 0311, refers to that
+core; GCC's ``config/arm/arm926ejs.md`` describes the same pipeline). Every load is taken to stall the instruction after it, every multiplication
+the next one, every conditional instruction to be executed; a branch that falls through costs one cycle, which only the executed blocks tell.
 """
 
 BRANCH, TO_PC = 3, 5

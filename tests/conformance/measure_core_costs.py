@@ -1,7 +1,7 @@
 """Measure what the work of each kind costs the cores of the shipped binaries, and write ``spinn_mam/machine/core_costs.toml``.
 
-Each point is a core on the virtual board with a known work in each step; the costs are the least-squares solution over all points of a binary. Nothing is
-random in a count of instructions, so the equations hold almost exactly: what is left is written into the file.
+Each point is a core on the virtual board with a known work in each step; the costs are the least-squares solution over all points of a binary.
+Nothing is random in a count of instructions, so the equations hold almost exactly: what is left is written into the file.
 
 As a command: ``python tests/conformance/measure_core_costs.py``, about a minute; ``--check`` measures and only compares.
 """

@@ -1,4 +1,4 @@
-"""What a step of a core costs on the virtual board: instructions, table cycles and accesses beyond its own memories, from the shipped binaries as they run."""
+"""What a step of a core costs on the virtual board: instructions, cycles of the table and accesses beyond its own memories, as the binaries run."""
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -7,7 +7,20 @@ from typing import Any
 import numpy as np
 from arm9_cycles import arm_cycles, thumb_cycles
 from bare_cores import BareBoard
-from core_regions import Core, Matrix, Neuron, Region, Slice, array_core, combined_core, key_mask, neuron_core, spike_key, synapse_core, transfer_bytes
+from core_regions import (
+    Core,
+    Matrix,
+    Neuron,
+    Region,
+    Slice,
+    array_core,
+    combined_core,
+    key_mask,
+    neuron_core,
+    spike_key,
+    synapse_core,
+    transfer_bytes,
+)
 from poisson_core import poisson_core
 from unicorn import UC_HOOK_BLOCK, UC_HOOK_MEM_READ, UC_HOOK_MEM_WRITE
 from unicorn.arm_const import UC_ARM_REG_CPSR

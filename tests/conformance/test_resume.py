@@ -15,7 +15,7 @@ import pytest
 from spinn_mam.recording import Recording
 
 ARGUMENTS = ("run", "pd14", "--n-scaling", "0.05", "--k-scaling", "0.05", "--t-sim", "300", "--warm-up", "200")
-STAGES = ["01-network", "02-mapping", "03-simulation", "04-comparison", "05-energy"]
+STAGES = ["01-network", "02-mapping", "03-simulation", "04-comparison", "05-energy", "06-real-time"]
 PATIENCE_S = 120.0
 
 #: The program, except that one stage stands still when it reports a phase the second time it is told, and says that it does.

@@ -30,7 +30,7 @@ from spinn_mam.recording import Recording
 
 SCALE = ("--n-scaling", "0.02", "--k-scaling", "0.05")
 SMALL = ("pd14", *SCALE, "--t-sim", "20", "--warm-up", "10")
-STAGES = ["01-network", "02-mapping", "03-simulation", "04-comparison", "05-energy"]
+STAGES = ["01-network", "02-mapping", "03-simulation", "04-comparison", "05-energy", "06-real-time"]
 FILES = ["manifest.json", "metrics.json", "report.html"]
 Invoke = Callable[..., tuple[int, str, str]]
 

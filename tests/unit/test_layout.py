@@ -16,7 +16,7 @@ LEVELS = [
     {"errors", "compiled"},
     {"units", "network", "machine", "recording", "provenance"},
     {"models", "fixed_point", "expander", "partitioning", "deployment", "analysis", "spectra", "formats", "energy", "virtual_board"},
-    {"comparison"},
+    {"comparison", "real_time"},
     {"nest_reference"},
     {"backends", "bench"},
     {"pynn"},
@@ -37,6 +37,7 @@ ONLY = {
     "analysis": {"recording", "errors"},
     "spectra": {"recording", "errors"},
     "formats": {"recording", "errors"},
+    "real_time": {"network", "machine", "deployment", "partitioning", "recording", "errors"},
     "comparison": {"analysis", "recording", "errors"},
 }
 #: Where a package may be imported.

@@ -31,7 +31,7 @@ from spinn_mam.report.inline import HEAVY_POINTS, figure_markup
 
 HOSTILE = "<script>alert('x')</script> & \"quoted\" <img src=http://example.org/x onerror=x>"
 VOID = {"meta", "img", "br", "link", "input", "hr"}
-SECTIONS = ("parameters", "mapping", "stages", "analysis", "energy", "comparison", "provenance", "reproduce", "sources")
+SECTIONS = ("parameters", "mapping", "real-time", "stages", "analysis", "energy", "comparison", "provenance", "reproduce", "sources")
 
 
 class Page(HTMLParser):
@@ -108,6 +108,7 @@ def full(text="plain"):
         mapping=table,
         mapping_pictures=(picture, picture),
         stages=table,
+        real_time=(picture, table),
         analysis=(picture, table),
         provenance={text: {"seeds": {"a": 1}, text: [text, 2]}},
         citations=(Citation(text, "10.1/b"), Citation(text)),
