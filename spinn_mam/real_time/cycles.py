@@ -34,8 +34,8 @@ class Work:
         Network spikes that reach a core, those with synapses there, and synaptic events.
     sent : ndarray, shape (..., n_neuron_slices)
         Spikes of the neurons.
-    drawn, driving : ndarray, shape (..., n_drives)
-        Spikes of the Poisson sources of a core, and how many of them spike.
+    drawn, driving, several : ndarray, shape (..., n_drives)
+        Spikes of the Poisson sources of a core, how many of them spike, and how many more than once.
     bytes : ndarray, shape (..., n_columns)
         Synaptic rows that a core reads.
     """
@@ -46,6 +46,7 @@ class Work:
     sent: FloatArray
     drawn: FloatArray
     driving: FloatArray
+    several: FloatArray
     bytes: FloatArray
 
 
@@ -129,7 +130,8 @@ class CycleModel:
         shape = np.broadcast_shapes(work.packets.shape[:-1], work.drawn.shape[:-1])
         out = Cycles(*(np.zeros((*shape, self.n_slices), np.float32) for _ in range(6)))
         done = {"step": np.ones(1, np.float32), "source": self._sources, "drawn": work.drawn}
-        done |= {"packet_sent": work.driving * (1 - self._hands_over), "sum": self._sources * self._hands_over}
+        sends = 1 - self._hands_over
+        done |= {"packet_sent": work.driving * sends, "count_sent": work.several * sends, "sum": self._sources * self._hands_over}
         drive_low, drive_high = _sum(done, POISSON, high=False), _sum(done, POISSON, high=True)
         out.low[..., self.cores.drive], out.high[..., self.cores.drive] = drive_low, drive_high
         wait = self._memory_wait(work.bytes + self._on_columns(work.drawn) * WORD_BYTES * (ROW_HEADER_WORDS + 1))

@@ -237,14 +237,15 @@ def predict_loads(loads: Loads, spec: NetworkSpec, deployment: Deployment, cores
         for group, members in enumerate(columns):
             # a row for each spike, as long as the longest of its population there
             n_bytes[:, members] = spikes[:, group] @ row_bytes[:, members]
+        driving, several = _shared_out(drawn, sources)
         work = Work(
             packets=spikes.sum(axis=2)[:, cores.group],
             rows=loads.rows[first : first + _CHUNK].astype(np.float32),
             events=loads.events[first : first + _CHUNK].astype(np.float32),
             sent=sent[:, is_neuron],
             drawn=drawn,
-            # of n equal sources with this many spikes, the mean number that spike at all
-            driving=(sources * -np.expm1(drawn * np.log1p(-1.0 / np.maximum(sources, 2)))).astype(np.float32),
+            driving=driving,
+            several=several,
             bytes=n_bytes,
         )
         cycles = model.cycles(work)
@@ -270,3 +271,11 @@ def predict_loads(loads: Loads, spec: NetworkSpec, deployment: Deployment, cores
         lost["low"],
         lost["high"],
     )
+
+
+def _shared_out(spikes: npt.NDArray[np.float32], sources: IntArray) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Return how many of equal sources have any of the spikes, and how many have several, in the mean; shape (n_steps, n_cores)."""
+    n = np.maximum(sources, 2).astype(np.float32)
+    none = np.exp(spikes * np.log1p(-1.0 / n))
+    one = spikes / (n - 1.0) * none
+    return sources * (1.0 - none), np.maximum(sources * (1.0 - none - one), 0.0)

@@ -206,8 +206,7 @@ class CoreMeter:
                 return work | {
                     "source": point.neurons,
                     "drawn": float(counts.sum()) / point.steps,
-                    "packet_sent" if point.sends else "sum": sending if point.sends else point.neurons,
-                }
+                } | ({"packet_sent": sending, "count_sent": np.count_nonzero(counts > 1) / point.steps} if point.sends else {"sum": point.neurons})
             spikes, packets = float(counts.sum()) / point.steps, float(np.count_nonzero(counts)) / point.steps
         if point.binary != NEURONS:
             work |= {
