@@ -130,8 +130,9 @@ class CycleModel:
         shape = np.broadcast_shapes(work.packets.shape[:-1], work.drawn.shape[:-1])
         out = Cycles(*(np.zeros((*shape, self.n_slices), np.float32) for _ in range(6)))
         done = {"step": np.ones(1, np.float32), "source": self._sources, "drawn": work.drawn}
-        sends = 1 - self._hands_over
-        done |= {"packet_sent": work.driving * sends, "count_sent": work.several * sends, "sum": self._sources * self._hands_over}
+        hands_over, sends = self._hands_over, 1 - self._hands_over
+        done |= {"packet_sent": work.driving * sends, "count_sent": work.several * sends}
+        done |= {"hand_over": hands_over, "sum": self._sources * hands_over, "summed": work.driving * hands_over}
         drive_low, drive_high = _sum(done, POISSON, high=False), _sum(done, POISSON, high=True)
         out.low[..., self.cores.drive], out.high[..., self.cores.drive] = drive_low, drive_high
         wait = self._memory_wait(work.bytes + self._on_columns(work.drawn) * WORD_BYTES * (ROW_HEADER_WORDS + 1))

@@ -73,6 +73,9 @@ POINTS: dict[str, Sequence[Point]] = {
         Point(POISSON, rate=16_000.0, sends=False, steps=60),
         Point(POISSON, 64, rate=8_000.0, sends=False),
         Point(POISSON, 80, rate=23_000.0, sends=False),
+        Point(POISSON, 20, rate=14_000.0, sends=False),
+        Point(POISSON, 48, rate=2_000.0, sends=False),
+        Point(POISSON, rate=30_000.0, sends=False),
     ),
 }
 

@@ -202,11 +202,12 @@ class CoreMeter:
             stream = PoissonCore(_seed(), constant_rates([point.rate] * point.neurons), 0.1)
             counts = stream.advance(START + point.steps)[window]
             if point.binary == POISSON:
-                sending = float(np.count_nonzero(counts)) / point.steps
-                return work | {
-                    "source": point.neurons,
-                    "drawn": float(counts.sum()) / point.steps,
-                } | ({"packet_sent": sending, "count_sent": np.count_nonzero(counts > 1) / point.steps} if point.sends else {"sum": point.neurons})
+                spiking = float(np.count_nonzero(counts)) / point.steps
+                several = float(np.count_nonzero(counts > 1)) / point.steps
+                work |= {"source": point.neurons, "drawn": float(counts.sum()) / point.steps}
+                if point.sends:
+                    return work | {"packet_sent": spiking, "count_sent": several}
+                return work | {"hand_over": 1.0, "sum": point.neurons, "summed": spiking}
             spikes, packets = float(counts.sum()) / point.steps, float(np.count_nonzero(counts)) / point.steps
         if point.binary != NEURONS:
             work |= {

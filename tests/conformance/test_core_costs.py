@@ -39,8 +39,8 @@ def test_the_table_predicts_a_point_that_it_was_not_made_from(meter, point):
     costs = committed()[point.binary]
     counts, work = meter.measure(point)
     expected = sum(np.array(costs[kind]) * amount for kind, amount in work.items() if kind in costs)
-    # instructions and cycles; the Poisson sources' draws are random, and more than their number matters a little
-    np.testing.assert_allclose(expected[:2], counts[:2], rtol=0.01 if point.binary == POISSON else 0.003)
+    # instructions and cycles; the Poisson sources' draws are random, and how they fall matters a little
+    np.testing.assert_allclose(expected[:2], counts[:2], rtol=0.02 if point.binary == POISSON else 0.003)
 
 
 @pytest.mark.slow

@@ -379,7 +379,7 @@ def test_a_finished_run_is_skipped_and_its_report_mended(invoke: Invoke, run: Pa
     (run / "99-notes").mkdir()  # a user's own
     code, out, err = invoke("run", *SMALL, "--out", run)
     assert (code, err) == (0, "")
-    assert out.count("unchanged, skipped") == 5
+    assert out.count("unchanged, skipped") == len(STAGES)
     assert all((run / name).stat().st_size > 0 for name in FILES)
     assert (run / "99-notes").is_dir()
 
@@ -427,8 +427,8 @@ def test_a_stage_that_is_a_file_or_a_record_of_something_else(invoke: Invoke, ru
     assert invoke("run", *SMALL, "--out", run)[0] == 2
     code, out, _ = invoke("run", *SMALL, "--out", run, "--from", "mapping")
     assert code == 0
-    assert "[1/5] network: unchanged, skipped" in out
-    assert "[2/5] mapping: made anew, asked for with --from mapping" in out
+    assert "[1/6] network: unchanged, skipped" in out
+    assert "[2/6] mapping: made anew, asked for with --from mapping" in out
 
 
 def test_a_damaged_recording_is_refused_by_plot_and_compare(invoke: Invoke, run: Path, references: Path) -> None:
@@ -449,7 +449,7 @@ def test_another_model_or_other_settings_redo_what_depends_on_them_and_say_so(in
     assert "[1/1] network: made anew, its inputs have changed: connectivity, document" in out
 
 
-@pytest.mark.parametrize("stage", ["network", "mapping", "simulation", "energy"])
+@pytest.mark.parametrize("stage", ["network", "mapping", "simulation", "energy", "real-time"])
 def test_to_stops_after_each_stage(invoke: Invoke, tmp_path: Path, stage: str) -> None:
     code, out, err = invoke("run", *SMALL, "--to", stage, "--out", "r")
     assert (code, err) == (0, "")
@@ -508,7 +508,7 @@ def test_a_full_disk_in_a_stage_keeps_the_stages_before(invoke: Invoke, tmp_path
         code, _, err = invoke("run", *SMALL, "--out", "r")
     assert (code, "No space left on device" in err) == (5, True)
     code, out, _ = invoke("run", *SMALL, "--out", "r")
-    assert (code, out.count("unchanged, skipped")) == (0, 5)
+    assert (code, out.count("unchanged, skipped")) == (0, len(STAGES))
 
 
 def test_a_run_folder_belongs_to_one_process_at_a_time(invoke: Invoke, run: Path) -> None:
@@ -536,7 +536,7 @@ def test_what_was_finished_but_not_named_is_kept(invoke: Invoke, run: Path) -> N
     (run / "03-simulation").rename(run / "03-simulation.part")  # killed between the last two steps
     assert "03 simulation: skip (unchanged)" in invoke("run", *SMALL, "--out", run, "--dry-run")[1]
     code, out, _ = invoke("run", *SMALL, "--out", run)
-    assert (code, out.count("unchanged, skipped")) == (0, 5)
+    assert (code, out.count("unchanged, skipped")) == (0, len(STAGES))
     assert sorted(p.name for p in run.iterdir()) == sorted(STAGES + FILES)
 
 
