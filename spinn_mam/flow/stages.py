@@ -303,9 +303,12 @@ def _real_time_stage(settings: RunSettings) -> Stage:
     def make(folder: Path, results: Results, report: Report) -> RealTime | str:
         report("real time", 0.0, 0.0)
         deployment, network = results["mapping"], results["network"]
+        recording = results["simulation"]
         why = not_modelled(network.spec, deployment)
+        if not why and recording.recorded != recording.sizes:
+            why = "only the spikes of some neurons were recorded"
         if not why:
-            prediction = predict_run(results["simulation"], network.connectivity, deployment, rng=np.random.default_rng(settings.seed))
+            prediction = predict_run(recording, network.connectivity, deployment, rng=np.random.default_rng(settings.seed))
             prediction.save(folder / "real_time.npz")
         metrics = {"absent": why} if why else prediction.to_metrics(deployment, network.spec)
         write_json(folder / "real_time.json", {"format": "spinn_mam.real_time/1", "real_time": metrics})

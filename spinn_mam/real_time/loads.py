@@ -72,8 +72,8 @@ def count_loads(recording: Recording, connectivity: Connectivity, deployment: De
     spec, slices = connectivity.spec, deployment.slices
     n_columns = len(cores.core)
     n_steps = min(recording.stop_step - recording.start_step, round(MAX_SAMPLE_MS / recording.dt), max(1, MAX_CORE_STEPS // max(n_columns, 1)))
-    step = recording.step[: np.searchsorted(recording.step, recording.start_step + n_steps)] - recording.start_step
-    neuron = recording.neuron[: len(step)]
+    sample = recording.window(0.0, n_steps * recording.dt)
+    step, neuron = sample.step - recording.start_step, np.asarray(sample.neuron)
     offsets = np.asarray(spec.offsets)
     source_of = np.zeros(int(offsets[-1]), np.int64)
     for i, s in enumerate(cores.source.tolist()):
