@@ -60,6 +60,15 @@ class Excerpt:
             kept = neuron < chosen[population]
             yield piece.step[kept], population[kept].astype(np.int16), neuron[kept].astype(np.int32)
 
+    def potentials(self) -> Iterator[tuple[int, npt.NDArray[np.int64], npt.NDArray[np.float32]]]:
+        """Yield population, indices in it of the sampled neurons, and their potentials (mV) of shape (n_samples, n_neurons)."""
+        sampled = self.recording.potentials
+        if sampled is None:
+            return
+        owner = np.searchsorted(self.recording.offsets, sampled.neuron, side="right") - 1
+        for p in np.unique(owner).tolist():
+            yield p, sampled.neuron[owner == p] - self.recording.offsets[p], sampled.v[:, owner == p]
+
     def description(self) -> dict[str, Any]:
         """Return what a reader needs beside the spikes, as plain data."""
         run = self.recording

@@ -21,7 +21,7 @@ FILES: dict[str, tuple[str, Callable[[Path, Excerpt], None]]] = {
 #: Formats, ``nest`` being a folder.
 FORMATS = ("nix", "nest", "parquet", "pickle")
 #: What a folder of NEST's text has; a folder with anything else is not replaced.
-NEST_FILES = ("spike_recorder-*.dat", "population_nodeids.dat", "nodes.json", "spikes.json")
+NEST_FILES = ("spike_recorder-*.dat", "voltmeter-*.dat", "population_nodeids.dat", "nodes.json", "spikes.json")
 
 
 def default_name(format_: str) -> str:

@@ -35,7 +35,8 @@ def neo_block(excerpt: Excerpt) -> neo.Block:
     Returns
     -------
     neo.Block
-        Times count from the beginning of the simulation (ms). Trains have ``source_population`` and, in the population, ``source_index``.
+        Times count from the beginning of the simulation (ms). Trains have ``source_population`` and, in the population, ``source_index``;
+        potentials are an analog signal for each population, a channel for each neuron.
 
     Raises
     ------
@@ -70,9 +71,32 @@ def neo_block(excerpt: Excerpt) -> neo.Block:
             # plain numbers for start and stop: quantities would be converted for each train, which takes twice as long
             trains.append(neo.SpikeTrain(of, units=pq.ms, t_start=start, t_stop=stop, source_population=run.names[p], source_index=i))
             trains[-1].segment = segment
+    _add_potentials(segment, excerpt)
     # one by one Neo compares each train with all before it: minutes for a full-scale network
     segment.spiketrains = SpikeTrainList(items=trains, parent=segment)
     return block
+
+
+def _add_potentials(segment: neo.Segment, excerpt: Excerpt) -> None:
+    """Add the sampled potentials of each population as one analog signal."""
+    import neo
+    import quantities as pq
+
+    run = excerpt.recording
+    if run.potentials is None or not len(run.potentials.v):
+        return
+    for p, index, v in excerpt.potentials():
+        signal = neo.AnalogSignal(
+            v,
+            units=pq.mV,
+            t_start=run.potentials.first_step * run.dt * pq.ms,
+            sampling_period=run.potentials.interval_steps * run.dt * pq.ms,
+            name="v",
+            source_population=run.names[p],
+            array_annotations={"channel_index": index},
+        )
+        segment.analogsignals.append(signal)
+        signal.segment = segment
 
 
 def write_nix(path: Path, excerpt: Excerpt) -> None:

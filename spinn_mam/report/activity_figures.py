@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from spinn_mam.recording import Recording
 from spinn_mam.report.statistics_figures import Colour, population_colours
@@ -46,7 +47,7 @@ def activity_figure(recording: Recording, start_ms: float = 0.0, duration_ms: fl
         axes.stairs(rate, edges, color=colour, fill=True)
         axes.axhline(rate.mean(), color="black", linewidth=0.7, linestyle=(0, (4, 3)))
         axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
-        axes.yaxis.set_major_locator(_two_ticks())
+        axes.yaxis.set_major_locator(MaxNLocator(2, steps=[1, 2, 5, 10]))
         axes.tick_params(labelsize=8)
         axes.set_ylim(bottom=0)
         axes.spines[["top", "right"]].set_visible(False)
@@ -92,6 +93,45 @@ def spectra_figure(spectra: Sequence[Spectrum]) -> Figure:
     return figure
 
 
+def potentials_figure(recording: Recording, start_ms: float = 0.0, duration_ms: float = 500.0, *, per_population: int = 2) -> Figure:
+    """Draw sampled membrane potentials, a trace for each of a few neurons; ticks above mark their spikes.
+
+    Parameters
+    ----------
+    recording : Recording
+        With potentials.
+    start_ms, duration_ms : float
+        What to show, counted from the beginning of the recording (ms).
+    per_population : int
+        Traces at most of each population.
+    """
+    stop_ms = min(start_ms + duration_ms, recording.duration_ms)
+    shown = recording.window(start_ms, stop_ms)
+    sampled = shown.potentials
+    assert sampled is not None
+    owner = np.searchsorted(recording.offsets, sampled.neuron, side="right") - 1
+    columns = np.concatenate([np.flatnonzero(owner == p)[:per_population] for p in range(len(recording.names))])
+    colours = population_colours(recording.names)
+    time = start_ms + (sampled.step - shown.start_step) * recording.dt
+    height = 0.42 * len(columns) + 0.9
+    figure = Figure(figsize=(7.0, height))  # in inches, as the constrained layout leaves half of so many rows empty
+    figure.subplots_adjust(left=0.14, right=0.98, bottom=0.5 / height, top=1 - 0.4 / height, hspace=0.25)
+    grid = figure.subplots(len(columns), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
+    for axes, column in zip(grid, columns, strict=True):
+        p, neuron = int(owner[column]), int(sampled.neuron[column])
+        axes.plot(time, sampled.v[:, column], color=colours[p], linewidth=0.9)
+        spikes = start_ms + (shown.step[shown.neuron == neuron] - shown.start_step) * recording.dt
+        axes.plot(spikes, np.full(len(spikes), 1.0), "|", color="black", markersize=5, transform=axes.get_xaxis_transform(), clip_on=False)
+        axes.set_ylabel(f"{recording.names[p]} {neuron - recording.offsets[p]}", rotation=0, ha="right", va="center", fontsize=8)
+        axes.yaxis.set_major_locator(MaxNLocator(2, steps=[1, 2, 5, 10]))
+        axes.tick_params(labelsize=7.5)
+        axes.spines[["top", "right"]].set_visible(False)
+    grid[-1].set(xlim=(start_ms, stop_ms), xlabel="time after warm-up (ms)")
+    title = f"membrane potentials (mV), a sample each {sampled.interval_steps * recording.dt:g} ms; ticks: spikes"
+    figure.suptitle(title, fontsize=10, y=1 - 0.1 / height, va="top")
+    return figure
+
+
 def _draw_spectrum(axes: Axes, spectrum: Spectrum, colour: Colour) -> None:
     if not spectrum.rate > 0:
         return
@@ -101,9 +141,3 @@ def _draw_spectrum(axes: Axes, spectrum: Spectrum, colour: Colour) -> None:
         axes.plot(peak.frequency_hz, 1.35 * peak.power, "v", color=colour, markersize=4, markeredgewidth=0)
         if i < PEAKS_NAMED and not spectrum.name.endswith("I"):
             axes.annotate(f"{peak.frequency_hz:.0f}", (peak.frequency_hz, 1.6 * peak.power), ha="center", va="bottom", fontsize=7.5)
-
-
-def _two_ticks() -> object:
-    from matplotlib.ticker import MaxNLocator
-
-    return MaxNLocator(2, steps=[1, 2, 5, 10])

@@ -12,7 +12,7 @@ from spinn_mam.comparison import PROTOCOLS, Comparison
 from spinn_mam.errors import UsageError
 from spinn_mam.recording import Recording
 from spinn_mam.report import statistics_figures
-from spinn_mam.report.activity_figures import activity_figure, spectra_figure
+from spinn_mam.report.activity_figures import activity_figure, potentials_figure, spectra_figure
 from spinn_mam.spectra import SEGMENT_MS, spectra
 
 #: Longest window that is analysed if the user gives none (ms): statistics of hours would take minutes and gigabytes, and say little more.
@@ -78,6 +78,10 @@ def _spectra(of: Shown) -> Figure:
     return spectra_figure(list(spectra(of.window)))
 
 
+def _potentials(of: Shown) -> Figure:
+    return potentials_figure(of.recording, of.start_ms, min(of.shown_ms, of.stop_ms - of.start_ms))
+
+
 def _verdict(of: Shown) -> Figure:
     assert of.comparison is not None  # unavailable() says so before
     return statistics_figures.verdict_figure(of.comparison)
@@ -89,6 +93,7 @@ FIGURES: Mapping[str, Callable[[Shown], Figure]] = {
     "rates": _rates,
     "distributions": _distributions,
     "spectra": _spectra,
+    "potentials": _potentials,
     "verdict": _verdict,
 }
 
@@ -100,6 +105,8 @@ def unavailable(of: Shown) -> dict[str, str]:
         why |= dict.fromkeys(("raster", "activity", "distributions", "spectra"), "no neuron's spikes are recorded")
         if of.window.duration_ms != of.recording.duration_ms:
             why["rates"] = "no neuron's spikes are recorded, and the counts are those of the whole run"
+    if of.window.potentials is None or not of.window.potentials.v.size:
+        why["potentials"] = "no potentials are recorded in the window; give --record-v to run"
     if of.comparison is None:
         why["verdict"] = "there is no reference for this run, or a window was given"
     if of.window.duration_ms < SEGMENT_MS:

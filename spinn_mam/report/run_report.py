@@ -178,6 +178,7 @@ def _analysis_pictures(recording: Recording, comparison: Comparison | str | None
         "distributions": ("Distributions of single-neuron rates, CVs of intervals and correlations of pairs", ""),
         "verdict": ("Verdict by population and statistic", "Value over threshold."),
         "activity": ("Population rates in time", ""),
+        "potentials": ("Membrane potentials of a sample of neurons in time", ""),
         "spectra": ("Power spectra of population activity", "Power above the dotted line is common to a population's neurons; triangles mark peaks."),
     }
     missing = unavailable(of)

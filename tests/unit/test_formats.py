@@ -18,7 +18,7 @@ from spinn_mam.formats import neo_files
 from spinn_mam.formats.excerpt import Excerpt, chosen_neurons
 from spinn_mam.formats.export import FORMATS, default_name, export_recording
 from spinn_mam.formats.nest_text import decimals, recorder_ids
-from spinn_mam.recording import Recording
+from spinn_mam.recording import Potentials, Recording
 
 NAMES, SIZES = ("L23E", "L23I", "L4E"), (60, 4, 36)
 START, STOP = 5000, 30_000
@@ -189,6 +189,46 @@ def test_what_is_too_much_for_neo_is_refused(run: Recording, tmp_path: Path, mon
     with pytest.raises(UsageError, match=r"spikes are too many for a Neo block, at most 1,000 .* --format parquet"):
         export_recording(Excerpt.of(run), tmp_path / "a.pkl", "pickle")
     assert not list(tmp_path.iterdir())
+
+
+# ---- potentials ----
+
+
+@pytest.fixture
+def with_potentials() -> Recording:
+    """Two neurons of L23E and one of L4E, sampled every 2 ms from the 20th step on."""
+    v = np.random.default_rng(5).uniform(-70, -50, (50, 3)).astype(np.float32)
+    sampled = Potentials(np.array([0, 1, 64], np.int32), START + 20, 20, v)
+    none = np.zeros(0, np.int64), np.zeros(0, np.int32)
+    return Recording(NAMES, SIZES, 0.1, START, START + 1020, *none, potentials=sampled)
+
+
+def test_neo_has_potentials_as_analog_signals(with_potentials: Recording, tmp_path: Path) -> None:
+    import neo
+
+    path = export_recording(Excerpt.of(with_potentials, (1, 0, 0)), tmp_path / "a.pkl", "pickle")
+    signals = neo.get_io(str(path)).read()[0].segments[0].analogsignals
+    expected = with_potentials.potentials
+    assert expected is not None
+    assert [(s.annotations["source_population"], s.array_annotations["channel_index"].tolist()) for s in signals] == [("L23E", [0, 1]), ("L4E", [0])]
+    assert np.hstack([s.rescale("mV").magnitude for s in signals]) == pytest.approx(expected.v)
+    assert steps(signals[0].times.rescale("ms").magnitude) == expected.step.tolist()
+
+
+def test_text_has_potentials_as_of_a_voltmeter(with_potentials: Recording, tmp_path: Path) -> None:
+    folder = export_recording(Excerpt.of(with_potentials), tmp_path / "nest", "nest")
+    nodes = json.loads((folder / "nodes.json").read_text())
+    expected = with_potentials.potentials
+    assert expected is not None
+    for name, columns, first in (("L23E", [0, 1], 1), ("L4E", [2], 65)):
+        text = folder / f"voltmeter-{nodes[f'voltmeter_{name}'][0]}-0.dat"
+        assert text.read_text().splitlines()[2] == "sender\ttime_ms\tV_m"
+        sender, time, v = np.loadtxt(text, skiprows=3, unpack=True)
+        for i, column in enumerate(columns):
+            mine = sender == first + i
+            assert steps(time[mine]) == expected.step.tolist()
+            assert v[mine] == pytest.approx(expected.v[:, column], abs=6e-4)
+    assert len(list(folder.glob("voltmeter-*"))) == 2
 
 
 # ---- all ----

@@ -13,9 +13,9 @@ from rich.console import Console
 from spinn_mam import cli
 from spinn_mam.comparison import build_reference_statistics
 from spinn_mam.flow.results import activity_statistics
-from spinn_mam.recording import Recording
+from spinn_mam.recording import Potentials, Recording
 from spinn_mam.report import run_figures
-from spinn_mam.report.activity_figures import activity_figure, spectra_figure
+from spinn_mam.report.activity_figures import activity_figure, potentials_figure, spectra_figure
 from spinn_mam.spectra import spectra
 
 NAMES, SIZES, RATES = ("L4E", "L4I"), (300, 100), (6.0, 12.0)
@@ -118,10 +118,11 @@ def test_long_recordings_are_not_analysed_whole(invoke: Invoke, file: Path, monk
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--figures", "rasters"), "--figures rasters: use one or more of raster, activity, rates, distributions, spectra, verdict"),
+        (("--figures", "rasters"), "--figures rasters: use one or more of raster, activity, rates, distributions, spectra, potentials, verdict"),
         (("--figures", ""), "--figures : use one or more of raster"),
         (("--figures", "verdict"), "--figures verdict: there is no reference for this run, or a window was given"),
         (("--figures", "spectra", "--stop", "100"), "--figures spectra: the window has 100 ms, a spectrum needs 250 ms"),
+        (("--figures", "potentials"), "--figures potentials: no potentials are recorded in the window; give --record-v to run"),
         (("--format", "gif"), "--format gif: use one of png, svg, pdf"),
         (("--protocol", "va17"), "--protocol va17: use one of"),
         (("--start", "3000"), "--start 3000 is out of range: it must be within the 2000 ms of the recording"),
@@ -184,6 +185,22 @@ def test_rates_in_time_are_counts_over_neurons_and_bins() -> None:
         assert (edges[0], edges[-1], len(values)) == pytest.approx((200.0, 500.0, 300))
     assert activity_figure(run).axes[0].patches[0].get_data().values.shape == (500,)
     assert activity_figure(run, 0.0, 2000.0).axes[0].patches[0].get_data().values.shape == (1000,)  # wider bins
+
+
+def test_potentials_are_drawn_with_their_neurons_spikes() -> None:
+    run = make_run(3)
+    v = np.random.default_rng(1).uniform(-70, -50, (200, 4)).astype(np.float32)
+    sampled = Potentials(np.array([0, 1, 2, 301], np.int32), 5100, 100, v)
+    with_v = Recording(NAMES, SIZES, 0.1, 5000, 25_000, run.step, run.neuron, potentials=sampled)
+    figure = potentials_figure(with_v, 500.0, 1000.0)
+    assert [axes.get_ylabel() for axes in figure.axes] == ["L4E 0", "L4E 1", "L4I 1"]
+    for axes, column, neuron in zip(figure.axes, (0, 1, 3), (0, 1, 301), strict=True):
+        trace, ticks = axes.lines
+        shown = (sampled.step >= 10_000) & (sampled.step < 20_000)
+        assert trace.get_xdata() == pytest.approx((sampled.step[shown] - 5000) * 0.1)
+        assert trace.get_ydata() == pytest.approx(v[shown, column])
+        spikes = (run.step[run.neuron == neuron] - 5000) * 0.1
+        assert ticks.get_xdata() == pytest.approx(spikes[(spikes >= 500) & (spikes < 1500)])
 
 
 def test_spectra_are_drawn_over_the_mean_rates() -> None:
