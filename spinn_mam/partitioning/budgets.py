@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import bdtrik, ndtr, ndtri
 
+from spinn_mam.machine.core_costs import COMBINED, core_costs
 from spinn_mam.network.spec import Distribution, NetworkSpec
 from spinn_mam.partitioning.keys import bits_for
 from spinn_mam.partitioning.structures import FloatArray, IntArray
@@ -54,12 +55,12 @@ SMALL_REGIONS_BYTES = 4_096
 POISSON_BASE_WORDS, POISSON_WORDS = 20, 19
 #: ``models/spike_source/spike_source_poisson_vertex.py``: recording of sources is off, so only parameters count.
 
-#: Cycles of one neuron in one step: 8,194 instructions for 64 quiet neurons of the shipped IF_curr_exp, counted by executing it, as one cycle each.
-CYCLES_PER_NEURON = 8_194 / 64
-#: Cycles of one synaptic event: 13 million a second at 200 MHz, the tools' figure (``models/neuron/synapse_dynamics/synapse_dynamics_static.py``).
-CYCLES_PER_EVENT = 200e6 / 13e6
-#: Cycles of one arriving spike (packet interrupt, population-table search, DMA set-up and end). An assumption: no public measurement was found.
-CYCLES_PER_SPIKE = 300.0
+_COSTS = core_costs(COMBINED)
+#: Cycles of a combined core for one neuron and its slot in the ring buffers in a step, for one synaptic event, and for one arriving spike
+#: with its packet: instructions of the shipped IF_curr_exp, measured, as one cycle each.
+CYCLES_PER_NEURON = _COSTS["neuron"].low + _COSTS["slot"].low
+CYCLES_PER_EVENT = _COSTS["event"].low
+CYCLES_PER_SPIKE = _COSTS["packet"].low + _COSTS["spike"].low
 #: Share of a time step that the estimate may fill, since instructions are counted as single cycles.
 CYCLE_SHARE = 0.7
 #: Neurons a core at most: the tools' population table addresses more, the ring buffers leave too few slots.

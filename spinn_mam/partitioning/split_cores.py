@@ -24,6 +24,7 @@ import math
 
 import numpy as np
 
+from spinn_mam.machine.core_costs import SYNAPSES, core_costs
 from spinn_mam.machine.description import MachineDescription
 from spinn_mam.network.spec import NetworkSpec
 from spinn_mam.partitioning import budgets
@@ -40,6 +41,8 @@ SPIKES_PER_SECOND = 30.0
 DTCM_STATIC_BYTES = {"IF_curr_exp_neuron": 2_428, "synapses": 2_340}
 #: ``models/abstract_models/receives_synaptic_inputs_over_sdram.py`` N_BYTES_PER_INPUT.
 SUM_BYTES = 2
+#: Cycles of a synapse core for one arriving spike: instructions of the shipped binary, measured, as one cycle each.
+CYCLES_PER_SPIKE = core_costs(SYNAPSES)["spike"].low
 #: Rows of sums that a neuron core holds.
 ROWS_HELD = 2
 
@@ -69,7 +72,7 @@ def tools_number(spec: NetworkSpec, incoming: Incoming, time_scale_factor: float
 
 def busiest_core(spec: NetworkSpec, incoming: Incoming, n_cores: int, source_neurons_per_core: IntArray) -> float:
     """Return the estimated cycles a time step of the busiest of ``n_cores`` synapse cores."""
-    cost = incoming.spikes * budgets.CYCLES_PER_SPIKE + incoming.events * budgets.CYCLES_PER_EVENT
+    cost = incoming.spikes * CYCLES_PER_SPIKE + incoming.events * budgets.CYCLES_PER_EVENT
     load = np.zeros(n_cores)
     senders = [source for source in asking_order(spec) if source in incoming.source]
     for turn, source in enumerate(senders):

@@ -60,10 +60,14 @@ def test_need_grows_with_neurons(spec: NetworkSpec) -> None:
 
 def test_cycles_follow_rates_and_clock(spec: NetworkSpec) -> None:
     quiet = replace(spec, expected_rates=(0.0,) * 8, populations=tuple(replace(p, drive=None) for p in spec.populations))
-    assert combined_core(quiet, 0, 64, np.full(8, 64)).cycles == pytest.approx(8194)
+    assert combined_core(quiet, 0, 64, np.full(8, 64)).cycles == pytest.approx(64 * budgets.CYCLES_PER_NEURON)
     driven = combined_core(spec, 0, 64, np.full(8, 64)).cycles
-    # 25 spikes of the network and 64 x 1.28 of the drive arrive in a step.
-    assert driven - 8194 == pytest.approx((25.0 + 81.9) * budgets.CYCLES_PER_SPIKE, rel=0.1)
+    # 64 x 1.28 spikes of the drive arrive in a step, with one synapse each, and those of the populations that project there.
+    incoming = [p for p in spec.projections if p.target == 0 and p.n_synapses]
+    spikes = 64 * 1.28 + sum(spec.sizes[p.source] * spec.expected_rates[p.source] for p in incoming) * 1e-4
+    events = 64 * 1.28 + 64 * sum(p.n_synapses * spec.expected_rates[p.source] for p in incoming) / spec.sizes[0] * 1e-4
+    expected = spikes * budgets.CYCLES_PER_SPIKE + events * budgets.CYCLES_PER_EVENT
+    assert driven - 64 * budgets.CYCLES_PER_NEURON == pytest.approx(expected, rel=0.001)
     assert cycles_per_step(spec, 200e6, 1.0) == pytest.approx(0.7 * 20_000)
     assert cycles_per_step(spec, 200e6, 20.0) == pytest.approx(0.7 * 400_000)
 
