@@ -56,8 +56,9 @@ def load_figure(real_time: RealTime, deployment: Deployment, spec: NetworkSpec) 
         axis.axhline(real_time.time_scale_factor, color="#444444", linewidth=1, linestyle="--")
         axis.set_xticks([t for t, _ in ticks], [name for _, name in ticks], rotation=90, fontsize=8)
         axis.set_title(f"{KIND_NAMES[kind].replace('_', ' ')} cores", fontsize=9)
-        axis.set_ylim(bottom=0)
         axis.spines[["top", "right"]].set_visible(False)
+    # shared by all panels, so only now
+    axes[0].set_ylim(0, 1.05 * max(real_time.factors[1], real_time.time_scale_factor))
     axes[0].set_ylabel("time-scale factor needed")
     return figure
 

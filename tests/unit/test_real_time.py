@@ -21,6 +21,7 @@ from spinn_mam.real_time.loads import count_loads, draw_loads
 from spinn_mam.real_time.prediction import RealTime, predict_expected, predict_loads, predict_run
 from spinn_mam.real_time.receivers import receivers
 from spinn_mam.recording import Recording
+from spinn_mam.report.real_time_section import load_figure
 
 #: Studies that the prediction is compared with afterwards: nothing of theirs may be in its numbers.
 HELD_OUT = ("10.3389/fnins.2018.00291", "10.1098/rsta.2019.0160", "10.3389/fnins.2022.867027")
@@ -211,3 +212,13 @@ def test_a_prediction_is_saved_and_read(spec, tmp_path):
     (tmp_path / "p.npz").write_bytes(b"no")
     with pytest.raises(DocumentError, match="run the real-time stage again"):
         RealTime.load(tmp_path / "p.npz")
+
+
+@pytest.mark.parametrize("layout", ["combined", "split"])
+def test_the_figure_shows_every_core_whole(spec, layout):
+    deployment = deploy(spec, layout)
+    found = predict_expected(spec, deployment, rng=np.random.default_rng(1))
+    figure = load_figure(found, deployment, spec)
+    assert len(figure.axes) == len(np.unique(deployment.slices.kind))
+    for axis in figure.axes:
+        assert axis.get_ylim()[1] > max(found.factors[1], found.time_scale_factor)
