@@ -14,6 +14,7 @@ EXTRAS = {
     "pynn": ["PyNN>=0.13,<0.14"],
     "board": ["unicorn==2.1.4"],
     "formats": ["nixio==1.5.*", "pyarrow>=26"],
+    "bench": ["brian2>=2.9"],
     "portal": ["hbp_neuromorphic_platform==0.11.2"],
     "test": ["pytest", "pytest-xdist", "hypothesis", "ruff", "mypy", "scipy-stubs", "types-psutil", "build", "nox", "pre-commit"],
     "docs": ["sphinx", "furo", "myst-nb", "sphinxcontrib-bibtex"],

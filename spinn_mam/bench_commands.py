@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 app = typer.Typer(
     help="Benchmarks, as ratios measured in one run.",
@@ -46,3 +47,40 @@ def board(
             f"{speed.instructions / median / 1e3:.0f} million instructions a second"
         )
     typer.echo(f"  ratio: {speed.ratio:.2f} times as fast as one thread")
+
+
+@app.command()
+def emulator(
+    contenders: Annotated[
+        str, typer.Option("--contenders", help="Names with commas between, beside the emulator; default: all that are installed.", metavar="NAMES")
+    ] = "",
+    repeats: Annotated[int, typer.Option("--repeats", help="Segments of each, in turn.", min=1)] = 5,
+    segment: Annotated[float, typer.Option("--segment", help="Biological time of a segment of the emulator (ms).")] = 1000.0,
+    simulator_segment: Annotated[float, typer.Option("--simulator-segment", help="Biological time of a segment of the simulators (ms).")] = 150.0,
+    warm_up: Annotated[float, typer.Option("--warm-up", help="Biological time before the first segment (ms).")] = 200.0,
+    threads: Annotated[int, typer.Option("--threads", help="Threads of each.", min=1)] = 2,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of synapses, sources and initial potentials.")] = 1,
+    n_scaling: Annotated[float, typer.Option("--n-scaling", help="Scale of the population sizes, above 0, at most 1.")] = 1.0,
+    k_scaling: Annotated[float, typer.Option("--k-scaling", help="Scale of the in-degrees, above 0, at most 1.")] = 1.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Time the emulator beside NEST and Brian 2.
+
+    PD14 with Poisson drive. Each contender has a process of its own, and one
+    runs while the others sleep. At full scale it takes some minutes and, for
+    NEST, 15 GB.
+    """
+    from spinn_mam.bench.emulator import Settings, measure_emulator
+    from spinn_mam.bench.tables import report
+    from spinn_mam.models import load_model
+
+    settings = Settings(tuple(name for name in contenders.split(",") if name), repeats, segment, simulator_segment, warm_up, threads, seed)
+    spec = load_model("pd14").network(n_scaling, k_scaling)
+    results = measure_emulator(spec, settings, lambda text: typer.echo(text, err=True))
+    if as_json:
+        typer.echo(json.dumps(results, indent=1, allow_nan=False))
+        return
+    out = Console(highlight=False)
+    out.width = max(out.width, 80)  # no number is cut off
+    for part in report(results):
+        out.print(part, markup=False) if isinstance(part, str) else out.print(part)

@@ -92,27 +92,7 @@ def _simulate(
     report: Progress,
 ) -> Recording:
     started = time.perf_counter()
-    nest.ResetKernel()
-    nest.set(resolution=spec.dt, local_num_threads=threads, rng_seed=seed, print_time=False, overwrite_files=True)
-    # All neurons before any device: NEST finds a node by guessing its place from evenly spaced numbers and searching on from
-    # there, and devices (one on every thread) between populations make that search thousands of nodes long.
-    nodes = [_create(nest, population) for population in spec.populations]
-    for population, node in zip(spec.populations, nodes, strict=True):
-        _drive(nest, population, node, spec.dt)
-    models = _synapse_models(nest, spec, threads)
-    for k, projection in enumerate(spec.projections):
-        report("connect", k, len(spec.projections))
-        source, target = nodes[projection.source], nodes[projection.target]
-        if connectivity is None:
-            nest.Connect(
-                source,
-                target,
-                conn_spec={"rule": "fixed_total_number", "N": projection.n_synapses, "allow_multapses": True, "allow_autapses": True},
-                syn_spec={"synapse_model": models[k], "weight": _redraw(nest, projection.weight), "delay": _redraw(nest, projection.delay)},
-            )
-        else:
-            _connect_rows(nest, connectivity, k, source, target, models[k], spec.dt)
-    report("connect", len(spec.projections), len(spec.projections))
+    nodes = build_network(nest, spec, seed, threads, connectivity, report)
     recorder = nest.Create("spike_recorder", params={"start": warm_up})
     for node in nodes:
         nest.Connect(node, recorder)
@@ -148,6 +128,54 @@ def _simulate(
     }
     stop = start + round(t_sim / spec.dt)
     return Recording(spec.names, tuple(int(s) for s in spec.sizes), spec.dt, start, stop, step, neuron, activity, provenance)
+
+
+def build_network(
+    nest: Any,
+    spec: NetworkSpec,
+    seed: int,
+    threads: int,
+    connectivity: Connectivity | None = None,
+    report: Progress = lambda stage, done, total: None,
+) -> list[Any]:
+    """Build a network in NEST, instead of what is there.
+
+    Parameters
+    ----------
+    nest : module
+    spec : NetworkSpec
+    seed, threads : int
+    connectivity : Connectivity, optional
+        If given, its very synapses are loaded.
+    report : callable
+
+    Returns
+    -------
+    list
+        NEST's nodes of each population.
+    """
+    nest.ResetKernel()
+    nest.set(resolution=spec.dt, local_num_threads=threads, rng_seed=seed, print_time=False, overwrite_files=True)
+    # All neurons before any device: NEST finds a node by guessing its place from evenly spaced numbers and searching on from
+    # there, and devices (one on every thread) between populations make that search thousands of nodes long.
+    nodes = [_create(nest, population) for population in spec.populations]
+    for population, node in zip(spec.populations, nodes, strict=True):
+        _drive(nest, population, node, spec.dt)
+    models = _synapse_models(nest, spec, threads)
+    for k, projection in enumerate(spec.projections):
+        report("connect", k, len(spec.projections))
+        source, target = nodes[projection.source], nodes[projection.target]
+        if connectivity is None:
+            nest.Connect(
+                source,
+                target,
+                conn_spec={"rule": "fixed_total_number", "N": projection.n_synapses, "allow_multapses": True, "allow_autapses": True},
+                syn_spec={"synapse_model": models[k], "weight": _redraw(nest, projection.weight), "delay": _redraw(nest, projection.delay)},
+            )
+        else:
+            _connect_rows(nest, connectivity, k, source, target, models[k], spec.dt)
+    report("connect", len(spec.projections), len(spec.projections))
+    return nodes
 
 
 def expected_out_degrees(spec: NetworkSpec) -> np.ndarray[Any, np.dtype[np.float64]]:

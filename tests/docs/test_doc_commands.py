@@ -52,7 +52,7 @@ def all_commands() -> list[Any]:
 
 
 def is_small(args: list[str]) -> bool:
-    if args[0] == "board":  # one serves until it is stopped, the other needs a script
+    if args[0] in ("board", "bench"):  # one serves until it is stopped, the other needs a script; a benchmark takes minutes
         return False
     scale = args[args.index("--n-scaling") + 1] if "--n-scaling" in args else "1"
     return args[0] != "run" or (float(scale) <= 0.1 and not {"nest", "spinnaker"} & set(args))
@@ -65,7 +65,7 @@ def invoke(args: list[str]) -> None:
 
 def test_there_are_commands() -> None:
     assert len(ALL) > 25
-    assert {args[0] for _, args in ALL} == {"run", "plan", "show", "machines", "compare", "plot", "export", "cite", "board"}
+    assert {args[0] for _, args in ALL} == {"run", "plan", "show", "machines", "compare", "plot", "export", "cite", "board", "bench"}
 
 
 @pytest.mark.parametrize("args", [args for _, args in ALL], ids=[f"{page.stem}: {' '.join(args)}"[:80] for page, args in ALL])

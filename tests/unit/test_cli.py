@@ -16,7 +16,7 @@ from spinn_mam import __version__, cli
 from spinn_mam.errors import AccuracyError, BackendUnavailableError, DoesNotFitError, RunFailedError, UsageError, Violation
 
 VERBS = ("run", "plan", "show", "machines", "compare", "plot", "export", "cite", "board", "bench")
-TWO_WORDS = ("board serve", "board run")
+TWO_WORDS = ("board serve", "board run", "bench board", "bench emulator")
 SMALL = ("pd14", "--n-scaling", "0.02", "--k-scaling", "0.05")
 Invoke = Callable[..., tuple[int, str, str]]
 

@@ -44,6 +44,7 @@ ONLY = {
 ONE_PLACE = {
     "nest": "nest_reference",
     "unicorn": "virtual_board",
+    "brian2": "bench",
     "spynnaker": "backends.spinnaker",
     "pacman": "backends.spinnaker",
     "spinn_machine": "backends.spinnaker",
