@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ def test_contenders_take_turns(results: dict[str, Any]) -> None:
     segments = [(s["start_s"], s["start_s"] + s["wall_s"], name, s["turn"]) for name, c in results["contenders"].items() for s in c["segments"]]
     segments.sort()
     assert [(name, turn) for _, _, name, turn in segments] == [(name, turn) for turn in (1, 2) for name in ("emulator", "one-thread")]
-    assert all(end <= following[0] for (_, end, _, _), following in zip(segments, segments[1:], strict=False))
+    assert all(end <= following[0] for (_, end, _, _), following in pairwise(segments))
 
 
 def test_the_json_says_what_was_measured_on_what(results: dict[str, Any]) -> None:
@@ -125,7 +126,8 @@ def test_groups_fit_the_memory() -> None:
 
 
 def test_who_is_not_installed_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    absent = tuple(Contender(c.name, c.title, c.module, packages=(("no_such_module", "nest", "no-such-package"),) * (c.name == "nest")) for c in CONTENDERS)
+    none = (("no_such_module", "nest", "no-such-package"),)
+    absent = tuple(Contender(c.name, c.title, c.module, packages=none if c.name == "nest" else ()) for c in CONTENDERS)
     monkeypatch.setattr("spinn_mam.bench.emulator.CONTENDERS", absent)
     chosen, left_out = choose(Settings(contenders=("nest", "one-thread")))
     assert [c.name for c in chosen] == ["emulator", "one-thread"]
