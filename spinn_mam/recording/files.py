@@ -278,6 +278,16 @@ def map_column(path: Path, dtype: str, n: int) -> npt.NDArray[Any]:
     return np.memmap(path, dtype, "r", shape=(n,))
 
 
+def frame_sums(path: Path, n: int, frame: int) -> npt.NDArray[np.int64]:
+    """Add up the first n counts in frames of equal length, a piece of the file at a time."""
+    sums = [np.zeros(0, np.int64)]
+    with path.open("rb") as file:
+        for at in range(0, n, 100 * frame):
+            counts = np.fromfile(file, "<u4", min(100 * frame, n - at)).astype(np.int64)
+            sums.append(np.add.reduceat(counts, np.arange(0, len(counts), frame)))
+    return np.concatenate(sums)
+
+
 def count_by_population(neuron: npt.NDArray[np.int32], bounds: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Count spikes by population.
 

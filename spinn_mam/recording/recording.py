@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from spinn_mam.errors import DocumentError, UsageError
 from spinn_mam.recording.activity import ActivityCounts, Potentials
-from spinn_mam.recording.files import AGAIN, COLUMNS, RecordingWriter, check_columns, count_by_population, map_column, read_header
+from spinn_mam.recording.files import AGAIN, COLUMNS, RecordingWriter, check_columns, count_by_population, frame_sums, map_column, read_header
 
 #: Steps between two places in the column of spikes that are known without counting.
 FRAME = 1000
@@ -47,6 +47,8 @@ class Recording:
         Backend, seeds, wall times (s), connectivity degree, losses: whatever belongs in manifest and metrics.
     counts : ndarray of uint32, shape (stop_step - start_step,), optional
         Number of spikes in each step, instead of ``step``.
+    frames : ndarray of int64, optional
+        Their sums over each FRAME steps, if they are known.
     recorded : tuple of int, optional
         Neurons of each population whose spikes are here: its first ones. Default: all.
     population_spikes : tuple of int, optional
@@ -97,6 +99,7 @@ class Recording:
         provenance: Mapping[str, Any] | None = None,
         *,
         counts: npt.NDArray[np.uint32] | None = None,
+        frames: npt.NDArray[np.int64] | None = None,
         recorded: Sequence[int] | None = None,
         population_spikes: Sequence[int] | None = None,
         potentials: Potentials | None = None,
@@ -117,8 +120,9 @@ class Recording:
                 raise ValueError(f"spikes outside the window of steps {start_step} to {stop_step}, or not sorted")
             counts = np.bincount(step - start_step, minlength=stop_step - start_step).astype(np.uint32)
         self._counts = counts
-        sums = np.add.reduceat(counts, np.arange(0, len(counts), FRAME), dtype=np.int64) if len(counts) else np.zeros(0, np.int64)
-        self._frames = np.concatenate([[0], np.cumsum(sums)])
+        if frames is None:
+            frames = np.add.reduceat(counts, np.arange(0, len(counts), FRAME), dtype=np.int64) if len(counts) else np.zeros(0, np.int64)
+        self._frames = np.concatenate([[0], np.cumsum(frames)])
         if self._frames[-1] != len(neuron) or len(counts) != stop_step - start_step:
             raise ValueError(f"{len(neuron)} spikes, but {self._frames[-1]} in {len(counts)} steps of {stop_step - start_step}")
 
@@ -328,6 +332,7 @@ class Recording:
                 None if header["activity"] is None else ActivityCounts(**header["activity"]),
                 header["provenance"],
                 counts=columns["counts"],
+                frames=frame_sums(path / COLUMNS["counts"], position.n_steps, FRAME),
                 recorded=header["recorded"],
                 population_spikes=position.population_spikes,
                 potentials=potentials,

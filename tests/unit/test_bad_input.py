@@ -103,6 +103,13 @@ def run(finished: Path, tmp_path: Path) -> Path:
         (("pd14", "--t-sim", "inf"), "--t-sim inf is out of range"),
         (("pd14", "--t-sim", "10.03"), "--t-sim 10.03 ms is not a whole number of time steps of 0.1 ms: use 10"),
         (("pd14", "--t-sim", "1e12"), "time steps of 0.1 ms, at most 2.15e+09 are possible"),
+        (("pd14", "--record", "L9E:5"), "--record L9E:5: no population 'L9E'; use all, none, a number, or POPULATION:NUMBER of L23E"),
+        (("pd14", "--record", "L4E:30000"), "--record L4E:30000: 30000 neurons of L4E, it has 21915 to record"),
+        (("pd14", "--record-v", "5,L5"), "--record-v 5,L5: no population 'L5'"),
+        (("pd14", "--record-v", "5", "--record-v-interval", "0.25"), "--record-v-interval 0.25 ms is not a whole number of time steps of 0.1 ms"),
+        (("pd14", "--record-v-interval", "0"), "--record-v-interval 0 is out of range"),
+        (("pd14", "--checkpoint-every", "-1"), "--checkpoint-every -1 is out of range: it must be above 0 (s)"),
+        (("pd14", "--backend", "nest", "--record", "5"), "are for --backend emulator; nest records all spikes"),
         (("pd14", "--warm-up", "-1"), "--warm-up -1 is out of range: it must be at least 0 (ms)"),
         (("pd14", "--warm-up", "0.05"), "--warm-up 0.05 ms is not a whole number"),
         (("pd14", "--n-scaling", "0"), "--n-scaling 0 is out of range: it must be above 0 and at most 1"),
@@ -437,6 +444,30 @@ def test_a_damaged_recording_is_refused_by_plot_and_compare(invoke: Invoke, run:
         code, _, err = invoke(*arguments)
         assert code == 2
         assert "neurons.i4: has changed since the run wrote it" in err
+
+
+def test_an_interrupted_run_is_plotted_and_goes_on(invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = ("run", "pd14", *SCALE, "--t-sim", "400", "--warm-up", "10", "--record", "50", "--out", "r")
+
+    def stop(self: object, phase: str, done: float, total: float) -> None:
+        if (phase, done) == ("simulate", 200.0):
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("spinn_mam.flow.progress.Reporter.progress", stop)
+        with pytest.raises(KeyboardInterrupt):
+            invoke(*command)
+    assert "03 simulation: resume (goes on with what was begun)" in invoke(*command, "--dry-run")[1]
+    code, out, err = invoke("plot", "r")
+    assert (code, "raster.png" in out) == (0, True)
+    assert "r: the run is not finished; this is of its first 0.2 s" in err
+    code, out, _ = invoke(*command)
+    assert (code, "[3/5] simulation: goes on with what was begun" in out) == (0, True)
+    code, _, err = invoke("plot", "r")
+    assert (code, err) == (0, "")
+    longer = [{"400": "600"}.get(word, word) for word in command]
+    assert "[3/5] simulation: goes on, t_sim 400 -> 600" in invoke(*longer)[1]
+    assert Recording.load(tmp_path / "r" / "03-simulation" / "recording").duration_ms == 600.0
 
 
 def test_another_model_or_other_settings_redo_what_depends_on_them_and_say_so(invoke: Invoke, run: Path) -> None:
