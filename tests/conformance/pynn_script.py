@@ -58,10 +58,12 @@ for population in (source, a, b):
     population.record("spikes")
 for population in (a, b):
     population.record("v")
-sim.run(n_steps // 2 * dt)
-if "rest" in sys.argv:
+if "current" in sys.argv:
+    sim.run(n_steps * dt)  # in one piece: after a pause the machine gives a first neuron the amplitude of an earlier step
+else:
+    sim.run(n_steps // 2 * dt)
     a.set(v_rest=-66.0)
-sim.run((n_steps - n_steps // 2) * dt)
+    sim.run((n_steps - n_steps // 2) * dt)
 for population in (source, a, b):
     (segment,) = population.get_data().segments
     out[population.label] = [[round(float(t) / dt, 6) for t in train] for train in segment.spiketrains]
