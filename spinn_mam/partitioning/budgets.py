@@ -259,6 +259,17 @@ def incoming_synapses(spec: NetworkSpec, population: int, neurons: int, source_n
     )
 
 
+def with_drive(incoming: Incoming, size: int, neurons: int) -> Incoming:
+    """Add the rows of one-to-one drive: there is one for each of the population's sources in every slice."""
+    padded = -(-size // neurons) * neurons
+    return replace(
+        incoming,
+        matrix_bytes=incoming.matrix_bytes + padded * WORD_BYTES * (ROW_HEADER_WORDS + 1) + ADDRESS_BYTES,
+        blocks=incoming.blocks + 1,
+        filter_words=incoming.filter_words + 8 + -(-size // 32),
+    )
+
+
 def combined_core(spec: NetworkSpec, population: int, neurons: int, source_neurons_per_core: IntArray) -> CoreBudget:
     """Estimate one core with ``neurons`` neurons of a population, their synapses and their Poisson drive.
 
@@ -281,14 +292,7 @@ def combined_core(spec: NetworkSpec, population: int, neurons: int, source_neuro
     spikes, events = float(np.sum(incoming.spikes)), float(np.sum(incoming.events))
     driven = target.drive is not None and target.drive.rate > 0
     if target.drive is not None and driven:
-        # One to one from the drive's sources, which have rows for the whole population in every core.
-        padded = -(-target.size // neurons) * neurons
-        incoming = replace(
-            incoming,
-            matrix_bytes=incoming.matrix_bytes + padded * WORD_BYTES * (ROW_HEADER_WORDS + 1) + ADDRESS_BYTES,
-            blocks=incoming.blocks + 1,
-            filter_words=incoming.filter_words + 8 + -(-target.size // 32),
-        )
+        incoming = with_drive(incoming, target.size, neurons)
         spikes += neurons * target.drive.rate
         events += neurons * target.drive.rate
     state = neurons * NEURON_WORDS * WORD_BYTES

@@ -45,6 +45,9 @@ SUM_BYTES = 2
 CYCLES_PER_SPIKE = core_costs(SYNAPSES)["spike"].low
 #: Rows of sums that a neuron core holds.
 ROWS_HELD = 2
+#: ``models/neuron/synaptic_matrices.py`` SYNAPSES_BASE_GENERATOR_SDRAM_USAGE_IN_BYTES and the weight scales; ``generator_data.py`` BASE_SIZE
+#: with the parameters of a connector, its matrix and two clipped normal distributions. One such record is reserved for each source slice.
+BUILDER_BASE_BYTES, BUILDER_BYTES = 76 + 16, 44 + 12 + 48 + 16 + 16
 
 
 def hand_over_bytes(neurons: int) -> int:
@@ -125,6 +128,13 @@ def split_cores(
         while number < most and busiest > allowed:
             number += 1
             busiest = busiest_core(spec, incoming, number, source_neurons_per_core)
+    sizes = spec.sizes[incoming.source]
+    records = int(np.sum(-(-sizes // np.minimum(source_neurons_per_core[incoming.source], sizes))))
+    if driven:
+        # The tools reserve rows and records for the drive, though its core hands its sums over.
+        incoming = budgets.with_drive(incoming, spec.populations[population].size, neurons)
+        records += -(-spec.populations[population].size // neurons)
+    matrix = budgets.synapse_sdram(incoming) + BUILDER_BASE_BYTES + records * BUILDER_BYTES
     handed = hand_over_bytes(neurons)
     common = budgets.SYSTEM_BYTES + budgets.SMALL_REGIONS_BYTES
     state = neurons * budgets.NEURON_WORDS * budgets.WORD_BYTES
@@ -138,7 +148,7 @@ def split_cores(
         longest_row=incoming.longest_row,
         cycles=max(busiest, neurons * budgets.CYCLES_PER_NEURON),
         cores=1 + number + driven,
-        synapse_sdram_bytes=(common + budgets.synapse_sdram(incoming), *[common] * (number - 1)),
+        synapse_sdram_bytes=(common + matrix, *[common] * (number - 1)),
         synapse_dtcm_bytes=budgets.DTCM_RESERVED_BYTES + DTCM_STATIC_BYTES["synapses"] + budgets.synapse_dtcm(incoming, neurons),
         hand_over_bytes=handed,
     )

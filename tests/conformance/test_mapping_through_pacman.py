@@ -25,13 +25,20 @@ from spinn_mam.partitioning.tables import make_tables, routing_problem
 pytest.importorskip("pacman")
 
 
-def mapped(n_scaling: float, board: str, neurons_per_core: int) -> tuple[Deployment, NetworkSpec, Deployment]:
-    """Return a deployment, its network, and the same with the tables as they were before compression."""
+def mapped(n_scaling: float, board: str, neurons_per_core: int, synapse_cores: int = 0) -> tuple[Deployment, NetworkSpec, Deployment]:
+    """Return a deployment (in the split layout if it has synapse cores), its network, and the same with the tables before compression."""
     spec = load_model("pd14").network(n_scaling, min(1.0, 2 * n_scaling))
     shifts = np.zeros((8, 2), dtype=np.int64)
     machine = load_board_config(board)
     deployment = map_network(
-        spec, machine, neurons_per_core=neurons_per_core, time_scale_factor=20.0, ring_buffer_shifts=shifts, rng=np.random.default_rng(0)
+        spec,
+        machine,
+        neurons_per_core=neurons_per_core,
+        time_scale_factor=20.0,
+        layout="split" if synapse_cores else "combined",
+        synapse_cores=synapse_cores or None,
+        ring_buffer_shifts=shifts,
+        rng=np.random.default_rng(0),
     )
     problem = routing_problem(deployment.partition, deployment.placement, machine.neighbour)
     tables: RoutingTables = make_tables(deployment.partition, deployment.placement, deployment.keys, deployment.trees, problem)
@@ -57,11 +64,12 @@ def tools(tmp_path: Path) -> Iterator[Any]:
     unittest_setup()
 
 
-def test_pacman_reads_our_json(tmp_path: Path, tools: Any) -> None:
+@pytest.mark.parametrize("synapse_cores", [0, 3])
+def test_pacman_reads_our_json(synapse_cores: int, tmp_path: Path, tools: Any) -> None:
     from pacman.model.routing_tables.multicast_routing_tables import from_json
     from pacman.utilities.json_utils import json_to_object, placement_from_json
 
-    deployment, spec, _ = mapped(0.05, "spin5", 32)
+    deployment, spec, _ = mapped(0.05, "spin5", 32, synapse_cores)
     tools(deployment)
     paths = write_pacman_json(deployment, spec, tmp_path / "pacman")
     assert [p.name for p in paths] == ["placements.json", "keys.json", "routing_tables.json"]
@@ -107,10 +115,13 @@ def walk_in_pacman(deployment: Deployment, spec: NetworkSpec) -> int:
     return walked
 
 
-def test_pacman_walks_our_routes(tools: Any) -> None:
-    deployment, spec, before = mapped(0.05, "spin5", 32)
+@pytest.mark.parametrize("synapse_cores", [0, 3])
+def test_pacman_walks_our_routes(synapse_cores: int, tools: Any) -> None:
+    deployment, spec, before = mapped(0.05, "spin5", 32, synapse_cores)
     tools(deployment)
-    assert walk_in_pacman(before, spec) == deployment.slices.n_slices
+    # Synapse cores send nothing, and the drive of split cores no packets.
+    senders = deployment.slices.n_slices if not synapse_cores else deployment.metrics["neuron_cores"]
+    assert walk_in_pacman(before, spec) == senders
 
 
 def test_pacman_finds_a_missing_target(tools: Any) -> None:
@@ -127,12 +138,17 @@ def test_pacman_finds_a_missing_target(tools: Any) -> None:
         walk_in_pacman(replace(before, tables=replace(before.tables, route=route)), spec)
 
 
-@pytest.mark.parametrize(("n_scaling", "board", "neurons_per_core", "every"), [(0.05, "spin5", 32, 1), (1.0, "spin5-6", 80, 25)])
-def test_pacman_finds_compressed_tables_equal(n_scaling: float, board: str, neurons_per_core: int, every: int, tools: Any) -> None:
+@pytest.mark.parametrize(
+    ("n_scaling", "board", "neurons_per_core", "synapse_cores", "every"),
+    [(0.05, "spin5", 32, 0, 1), (0.05, "spin5", 32, 3, 2), (1.0, "spin5-6", 80, 0, 25)],
+)
+def test_pacman_finds_compressed_tables_equal(
+    n_scaling: float, board: str, neurons_per_core: int, synapse_cores: int, every: int, tools: Any
+) -> None:
     from pacman.model.routing_tables.multicast_routing_tables import from_json
     from pacman.operations.router_compressors.routing_compression_checker import compare_tables
 
-    deployment, _, before = mapped(n_scaling, board, neurons_per_core)
+    deployment, _, before = mapped(n_scaling, board, neurons_per_core, synapse_cores)
     tools(deployment)
     compressed = from_json(routing_tables_json(deployment))  # type: ignore[arg-type]
     original = from_json(routing_tables_json(before))  # type: ignore[arg-type]

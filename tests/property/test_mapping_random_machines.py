@@ -86,22 +86,32 @@ def networks(draw: st.DrawFn) -> NetworkSpec:
 
 
 @COMMON
-@given(machines(), networks(), st.sampled_from([1, 7, 16, 64, 100]))
-def test_every_mapping_keeps_every_rule(machine: MachineDescription, spec: NetworkSpec, neurons_per_core: int) -> None:
+@given(machines(), networks(), st.sampled_from([1, 7, 16, 64, 100]), st.sampled_from([("combined", None), ("split", None), ("split", 3)]))
+def test_every_mapping_keeps_every_rule(machine: MachineDescription, spec: NetworkSpec, neurons_per_core: int, cores: tuple[str, int | None]) -> None:
     shifts = np.zeros((len(spec.populations), 2), dtype=np.int64)
     refused: list[Violation] = []
     try:
         deployment = map_network(
-            spec, machine, neurons_per_core=neurons_per_core, time_scale_factor=20.0, ring_buffer_shifts=shifts, rng=np.random.default_rng(0)
+            spec,
+            machine,
+            neurons_per_core=neurons_per_core,
+            time_scale_factor=20.0,
+            layout=cores[0],
+            synapse_cores=cores[1],
+            ring_buffer_shifts=shifts,
+            rng=np.random.default_rng(0),
         )
     except DoesNotFitError as error:
         refused = error.violations
     if refused:
-        # Too small a machine, chips that no working link reaches, or rows longer than the population table takes: each is said.
-        assert refused[0].rule in {"machine", "unreachable", "row_length"}
+        # Too small a machine, chips that no working link reaches, or rows longer than the population table takes, or chips with
+        # fewer cores than a slice needs: each is said.
+        assert refused[0].rule in {"machine", "unreachable", "row_length", "cores"}
         return
     assert check(deployment, spec, every_key=True) == []
     assert int(deployment.neurons_per_core.max()) <= neurons_per_core
+    targets = {p.target for p in spec.projections if p.n_synapses > 0}
+    assert all((k > 0) == (cores[0] == "split" and p in targets) for p, k in enumerate(deployment.synapse_cores.tolist()))
     # The compressed tables are no larger than the uncompressed.
     problem = routing_problem(deployment.partition, deployment.placement, machine.neighbour)
     raw = make_tables(deployment.partition, deployment.placement, deployment.keys, deployment.trees, problem)
@@ -111,16 +121,16 @@ def test_every_mapping_keeps_every_rule(machine: MachineDescription, spec: Netwo
 
 
 @COMMON
-@given(networks(), machines(), st.integers(1, 64))
-def test_slices_cover_each_population_once(spec: NetworkSpec, machine: MachineDescription, neurons_per_core: int) -> None:
+@given(networks(), machines(), st.integers(1, 64), st.sampled_from(["combined", "split"]))
+def test_slices_cover_each_population_once(spec: NetworkSpec, machine: MachineDescription, neurons_per_core: int, layout: str) -> None:
     try:
-        parts = partition(spec, machine, neurons_per_core=neurons_per_core, time_scale_factor=20.0)
+        parts = partition(spec, machine, neurons_per_core=neurons_per_core, time_scale_factor=20.0, layout=layout)
     except DoesNotFitError:
         assume(False)
     slices = parts.slices
     for index, population in enumerate(spec.populations):
-        for kind in np.unique(slices.kind[slices.population == index]):
-            own = (slices.population == index) & (slices.kind == kind)
+        for vertex in np.unique(slices.vertex[slices.population == index]):
+            own = slices.vertex == vertex
             covered = np.zeros(population.size, dtype=int)
             for lo, hi in zip(slices.lo[own], slices.hi[own], strict=True):
                 covered[lo:hi] += 1
