@@ -43,8 +43,11 @@ DTCM_STATIC_BYTES = {"IF_curr_exp_neuron": 2_428, "synapses": 2_340}
 SUM_BYTES = 2
 #: Cycles of a synapse core for one arriving spike: instructions of the shipped binary, measured, as one cycle each.
 CYCLES_PER_SPIKE = core_costs(SYNAPSES)["spike"].low
-#: Rows of sums that a neuron core holds.
-ROWS_HELD = 2
+#: Rows of sums that the shipped neuron binary holds in DTCM, read from the heap of a running core.
+ROWS_HELD = 3
+#: Instructions that a neuron core takes for a further row and for each sum in it (8,329 with one row for 64 neurons, 9,562 with four), and a
+#: synapse core in a step without spikes; counted by executing the shipped binaries, as one cycle each, without waiting for SDRAM.
+CYCLES_PER_ROW, CYCLES_PER_SUM, CYCLES_PER_TRANSFER = 27.0, 3.0, 650.0
 #: ``models/neuron/synaptic_matrices.py`` SYNAPSES_BASE_GENERATOR_SDRAM_USAGE_IN_BYTES and the weight scales; ``generator_data.py`` BASE_SIZE
 #: with the parameters of a connector, its matrix and two clipped normal distributions. One such record is reserved for each source slice.
 BUILDER_BASE_BYTES, BUILDER_BYTES = 76 + 16, 44 + 12 + 48 + 16 + 16
@@ -82,7 +85,7 @@ def busiest_core(spec: NetworkSpec, incoming: Incoming, n_cores: int, source_neu
         edges = np.append(np.arange(0, spec.sizes[source], source_neurons_per_core[source]), spec.sizes[source])
         taker = deal(len(edges) - 1, n_cores, turn % n_cores)
         load += np.bincount(taker, np.diff(edges), n_cores) * (cost[incoming.source == source].sum() / spec.sizes[source])
-    return float(load.max()) * spec.dt / 1000.0
+    return float(load.max()) * spec.dt / 1000.0 + CYCLES_PER_TRANSFER
 
 
 def split_cores(
@@ -137,6 +140,7 @@ def split_cores(
     matrix = budgets.synapse_sdram(incoming) + BUILDER_BASE_BYTES + records * BUILDER_BYTES
     handed = hand_over_bytes(neurons)
     common = budgets.SYSTEM_BYTES + budgets.SMALL_REGIONS_BYTES
+    adding = (number + driven - 1) * (CYCLES_PER_ROW + CYCLES_PER_SUM * handed / SUM_BYTES)
     state = neurons * budgets.NEURON_WORDS * budgets.WORD_BYTES
     return CoreBudget(
         neurons=neurons,
@@ -146,7 +150,7 @@ def split_cores(
         dtcm_bytes=budgets.DTCM_RESERVED_BYTES + DTCM_STATIC_BYTES["IF_curr_exp_neuron"] + state + ROWS_HELD * handed,
         matrix_bytes=incoming.matrix_bytes,
         longest_row=incoming.longest_row,
-        cycles=max(busiest, neurons * budgets.CYCLES_PER_NEURON),
+        cycles=max(busiest, neurons * budgets.CYCLES_PER_NEURON + adding),
         cores=1 + number + driven,
         synapse_sdram_bytes=(common + matrix, *[common] * (number - 1)),
         synapse_dtcm_bytes=budgets.DTCM_RESERVED_BYTES + DTCM_STATIC_BYTES["synapses"] + budgets.synapse_dtcm(incoming, neurons),

@@ -76,7 +76,7 @@ Path(sys.argv[1], "cores.json").write_text(json.dumps({"cores": cores, "slots": 
 """
 #: Neurons a core, synapse cores (None: as many as sPyNNaker gives by itself), N and K scaling, time-scale factor, settings.
 CASES: dict[str, tuple[int, int | None, float, float, float, tuple[str, ...]]] = {
-    "by itself": (32, None, 0.1, 0.6, 0.3, ("thalamus.enabled=true",)),
+    "by itself": (32, None, 0.06, 0.6, 0.35, ("thalamus.enabled=true",)),
     "three": (20, 3, 0.05, 0.1, 1.0, ("thalamus.enabled=true",)),
     "long delays": (64, 2, 0.08, 0.01, 1.0, ("synapses.delay_exc=8.0", "synapses.delay_inh=0.3")),
 }
@@ -136,7 +136,7 @@ def ours(deployment: Deployment) -> list[tuple[int, int, int, int, int]]:
     return list(zip(s.population.tolist(), s.kind.tolist(), ordinal.tolist(), s.lo.tolist(), s.hi.tolist(), strict=True))
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", ["by itself", pytest.param("three", marks=pytest.mark.slow), "long delays"])
 def test_cores_and_slices(case: str) -> None:
     spec, deployment, cores, slots = mapped(case)
     assert sorted(named(spec, core) for core in cores) == sorted(ours(deployment))
@@ -148,7 +148,7 @@ def test_cores_and_slices(case: str) -> None:
     assert (deployment.partition.delay_stages.max() > 0) == (case == "long delays")
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", ["by itself", pytest.param("three", marks=pytest.mark.slow), "long delays"])
 def test_synapse_cores_take_the_same_spikes(case: str) -> None:
     spec, deployment, cores, _ = mapped(case)
     names = [named(spec, core) for core in cores]
@@ -167,7 +167,7 @@ def test_synapse_cores_take_the_same_spikes(case: str) -> None:
     assert len(dealt) > len(spec.populations)
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", ["by itself", pytest.param("three", marks=pytest.mark.slow), "long delays"])
 def test_sdram(case: str) -> None:
     """Never less than sPyNNaker reserves, and more by the small regions at most, whose size is an upper estimate."""
     spec, deployment, cores, _ = mapped(case)
@@ -184,7 +184,7 @@ def test_sdram(case: str) -> None:
             assert 0 <= need[name] - core["sdram"] < 0.01 * core["sdram"] + 9_000, (name, need[name], core["sdram"])
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", ["by itself", pytest.param("three", marks=pytest.mark.slow), "long delays"])
 def test_all_cores_of_a_slice_share_a_chip(case: str) -> None:
     spec, deployment, cores, _ = mapped(case)
     chips: dict[tuple[int, int], set[tuple[int, int]]] = {}
