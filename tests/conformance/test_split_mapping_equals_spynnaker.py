@@ -25,8 +25,9 @@ from spinn_mam.fixed_point.ring_buffer import ring_buffer_shifts
 from spinn_mam.machine.board_config import load_board_config
 from spinn_mam.models import load_model
 from spinn_mam.network.spec import NetworkSpec
+from spinn_mam.partitioning.budgets import incoming_synapses
 from spinn_mam.partitioning.pipeline import map_network
-from spinn_mam.partitioning.split_cores import hand_over_bytes
+from spinn_mam.partitioning.split_cores import hand_over_bytes, tools_number
 from spinn_mam.partitioning.structures import DELAY_EXTENSION, NEURON, POISSON_SOURCE, SYNAPSE
 
 SCRIPT = """
@@ -194,3 +195,35 @@ def test_all_cores_of_a_slice_share_a_chip(case: str) -> None:
             chips.setdefault((population, lo), set()).add(tuple(core["chip"]))
     assert all(len(found) == 1 for found in chips.values())
     assert hand_over_bytes(int(deployment.neurons_per_core[0])) == deployment.slices.hand_over_bytes.max()
+
+
+NUMBERS = """
+import json, sys
+from pathlib import Path
+from spinn_mam.backends.spinnaker import script
+from spinn_mam.backends.spinnaker.job import Job
+from spynnaker.pyNN.extra_algorithms.splitter_components import spynnaker_splitter_selector
+
+built = script.build(Job.load(Path(sys.argv[1])))
+spynnaker_splitter_selector()
+print("NUMBERS", json.dumps([p._vertex.n_synapse_cores_required for p in built.populations]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("per_core", "factor"), [(64, 1.0), (256, 4.0)])
+def test_numbers_of_the_full_scale_microcircuit(per_core: int, factor: float, tmp_path: Path) -> None:
+    """64 neurons a core, and sPyNNaker's own 256; what it would choose if nobody told it."""
+    pytest.importorskip("spynnaker")
+    spec = load_model("pd14").network()
+    pairs = tuple((int(a), int(b)) for a, b in ring_buffer_shifts(spec))
+    Job(Network.from_seed(spec, 7), "expander", 3, 10, (per_core,) * 8, pairs, (None,) * 8, factor, 1).save(tmp_path)  # type: ignore[arg-type]
+    (tmp_path / ".spynnaker.cfg").write_text("[Machine]\nvirtual_board = True\nversion = 5\n")
+    command = [sys.executable, "-P", "-c", NUMBERS, str(tmp_path)]
+    done = subprocess.run(command, cwd=tmp_path, env={**os.environ, "HOME": str(tmp_path)}, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    theirs = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("NUMBERS ")).removeprefix("NUMBERS "))
+    caps = np.full(8, per_core)
+    ours = [tools_number(spec, incoming_synapses(spec, p, per_core, caps), factor) for p in range(8)]
+    assert ours == theirs
+    assert min(ours) > 1
