@@ -53,7 +53,8 @@ def test_cores_take_what_the_budget_says() -> None:
         activity = board.engine.activity(deployed.chip, neuron_core)
         assert activity is not None
         adding = (N_SYNAPSE_CORES - 1) * (split_cores.CYCLES_PER_ROW + split_cores.CYCLES_PER_SUM * 2 * N)
-        assert activity.tick_instructions_mean == pytest.approx(N * budgets.CYCLES_PER_NEURON + adding, rel=0.03)
+        # It records all potentials as well, which takes some 14 instructions a neuron.
+        assert 1.0 <= activity.tick_instructions_mean / (N * budgets.CYCLES_PER_NEURON + adding) < 1.15
         for core in range(neuron_core - N_SYNAPSE_CORES, neuron_core):
             memory = np.frombuffer(bytes(board.engine.read_core(deployed.chip, core, DTCM, DTCM_BYTES)), np.uint8)
             sizes, _ = blocks(memory, STATIC["synapses"])
