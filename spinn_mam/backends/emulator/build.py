@@ -23,8 +23,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit, prange
 
-from spinn_mam.backends.emulator.kernels import Stored
 from spinn_mam.backends.emulator.layout import Layout
+from spinn_mam.backends.emulator.stored import Stored, nothing_due
 from spinn_mam.backends.emulator.tasks import (
     CHUNKS,
     FIRST_COUNT,
@@ -90,8 +90,9 @@ class SynapseStore:
     n_uncompensated: int
 
     def kernel(self) -> Stored:
-        """Give the time loop its arrays."""
-        return Stored(self.words, self.row_start, self.cumulative, self.pairs, self.groups, group_of_axons(self.groups))
+        """Give the time loop its arrays, with no spikes under way."""
+        due = nothing_due(len(self.pairs), self.min_slots + self.max_slots)
+        return Stored(self.words, self.row_start, self.cumulative, self.pairs, self.groups, group_of_axons(self.groups), *due)
 
 
 def group_of_axons(groups: npt.NDArray[np.int64]) -> npt.NDArray[np.uint16]:

@@ -4,13 +4,13 @@ Problem
     A second of the full-scale microcircuit is 1e9 synaptic events and 8e8 neuron updates.
 
 Method
-    *Pull by delay.* Rows are sorted by delay. In step t the spikes of steps t - 1, t - 2, ... are walked, and of each row
-    only the group due now is added, so that the ring buffers of all slots shrink to one sum for each neuron and receptor,
-    which stays in cache. The sums have 32 bits and are cut to 65,535 once, when they are read. That equals the machine's
-    16-bit ring buffer, in which each single addition stops at 65,535: all weights of a receptor are at least zero, so a
-    slot's true sum only grows; it passes the limit in the end if and only if some addition passed it, and from then on the
-    slot stays at the limit. (Sums of 32 bits hold 32,768 of the largest weights.) This holds for cores that have synapses and
-    neurons together; where several synapse cores feed a neuron core, :mod:`.split_sums` sets a sum right that passes 65,535.
+    *Pull by delay.* In step t only the synapses that are due now are added (:mod:`.stored`), so that the ring buffers of all
+    slots shrink to one sum for each neuron and receptor. The sums have 32 bits and are cut to 65,535 once, when they are read.
+    That equals the machine's 16-bit ring buffer, in which each single addition stops at 65,535: all weights of a receptor are
+    at least zero, so a slot's true sum only grows; it passes the limit in the end if and only if some addition passed it, and
+    from then on the slot stays at the limit. (Sums of 32 bits hold 32,768 of the largest weights.) This holds for cores that
+    have synapses and neurons together; where several synapse cores feed a neuron core, :mod:`.split_sums` sets a sum right that
+    passes 65,535.
 
     *Parts.* Each part of the neurons runs alone for as many steps as the shortest delay has slots, since no spike emitted
     meanwhile is due meanwhile; then all parts wait for each other. Parts write only their own arrays, so results do not
@@ -19,11 +19,10 @@ Method
     Arithmetic is that of :mod:`spinn_mam.fixed_point.specification`; the tests prove it equal bit by bit.
 
 Cost
-    About 1.3 ns for each synaptic event and 1.5 ns for each neuron and step with Poisson drive, on one core.
+    That of :mod:`.update` and of the synapses' form, and a barrier for each window.
 
 Reference
-    Spikes sent once per shortest delay: Morrison et al. (2005), doi:10.1162/0899766054026648. Rows sorted by delay:
-    Kunkel et al. (2014), doi:10.3389/fninf.2014.00078.
+    Spikes sent once per shortest delay: Morrison et al. (2005), doi:10.1162/0899766054026648.
 """
 
 from __future__ import annotations
@@ -32,38 +31,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
-from numba.extending import overload
 
 from spinn_mam.backends.emulator import layout as L
 from spinn_mam.backends.emulator.drive import signed_draw
 from spinn_mam.backends.emulator.split_sums import add_cores
-from spinn_mam.backends.emulator.tasks import FIRST_ENTRY, FIRST_ROW, N_SLOTS, SLOT_LO
 from spinn_mam.backends.emulator.update import BLOCK, add_counts, add_currents, drive, membrane, receive
 from spinn_mam.compiled.threads import atomic_add, barrier, word_address
-from spinn_mam.compiled.words import prefetch
 from spinn_mam.network.kernels import draw
 
-#: Groups of synapses that are being fetched while others are added, so that their cache misses overlap.
-QUEUE = 16
-#: Words of a cache line.
-LINE = 16
 #: Columns of the counters of each part.
 N_SPIKES, N_EVENTS, N_SATURATED, N_RECORDED, N_COUNTERS = range(5)
 #: Words of the array in which threads meet: two of the barrier, and a mark that one has left.
 LEFT, N_MEETING = 2, 3
 
 _LO, _HI, _GLOBAL, _LOCAL, _IS_SOURCE = L.LO, L.HI, L.GLOBAL, L.LOCAL, L.IS_SOURCE
-
-
-class Stored(NamedTuple):
-    """Arrays of the SynapseStore, under their names there, and the group of each axon."""
-
-    words: Any
-    row_start: Any
-    cumulative: Any
-    pairs: Any
-    groups: Any
-    group: Any
 
 
 class Network(NamedTuple):
@@ -132,59 +113,6 @@ class State(NamedTuple):
 def deliver(t: Any, part: Any, receptor: Any, synapses: Any, net: Any, state: Any) -> Any:
     """Add all synapses of one receptor onto one part that are due in step t; compiled by the type of ``synapses``."""
     raise NotImplementedError
-
-
-@overload(deliver)
-def _deliver(t: Any, part: Any, receptor: Any, synapses: Any, net: Any, state: Any) -> Any:
-    return _deliver_stored if getattr(synapses, "instance_class", None) is Stored else None
-
-
-def _deliver_stored(t: Any, part: Any, receptor: Any, synapses: Any, net: Any, state: Any) -> Any:
-    # a group that was found waits in a queue while its words come from memory
-    sums = state.sums[receptor, net.part_bounds[part] : net.part_bounds[part + 1]]
-    words, row_start, cumulative, pairs = synapses.words, synapses.row_start, synapses.cumulative, synapses.pairs[part]
-    starts = np.empty(QUEUE, np.int64)
-    ends = np.empty(QUEUE, np.int64)
-    depth, n_parts = state.n_history.shape[0], state.n_history.shape[1]
-    found = added = 0
-    events = 0
-    for d in range(net.min_slots, min(net.max_slots, t) + 1):
-        slot = (t - d) % depth
-        for q in range(n_parts):
-            first = state.first_history[slot, q, receptor]
-            for k in range(first, first + state.n_history[slot, q, receptor]):
-                axon = state.history[q, receptor, k]
-                g = synapses.group[axon]
-                n_slots, at = pairs[g, N_SLOTS], d - pairs[g, SLOT_LO]
-                if at < 0 or at >= n_slots:
-                    continue
-                source = axon - synapses.groups[g]
-                entry = pairs[g, FIRST_ENTRY] + source * (n_slots + 1) + at
-                lo, hi = cumulative[entry], cumulative[entry + 1]
-                if hi > lo:
-                    if found - added == QUEUE:
-                        events += _add(words, starts[added % QUEUE], ends[added % QUEUE], sums)
-                        added += 1
-                    base = row_start[pairs[g, FIRST_ROW] + source]
-                    start, end = base + np.int64(lo), base + np.int64(hi)
-                    starts[found % QUEUE], ends[found % QUEUE] = start, end
-                    found += 1
-                    for j in range(start, end, LINE):
-                        prefetch(words, j)
-                    prefetch(words, end - 1)
-    while added < found:
-        events += _add(words, starts[added % QUEUE], ends[added % QUEUE], sums)
-        added += 1
-    state.counters[part, N_EVENTS] += events
-
-
-@njit(inline="always")
-def _add(words: Any, start: int, end: int, sums: Any) -> int:
-    """Add a group of synapses and count them."""
-    for j in range(start, end):
-        w = words[j]
-        sums[w >> np.uint32(16)] += np.int32(w & np.uint32(0xFFFF))
-    return end - start
 
 
 @njit(cache=True, nogil=True)

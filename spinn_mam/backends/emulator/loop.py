@@ -74,6 +74,7 @@ class Loop:
         depth = store.max_slots + store.min_slots
         each_step, each_depth, each_chunk = (max(_most_spikes(layout, p, steps, given) for p in range(n_parts)) for steps in (1, depth, chunk))
         self._sources = [(slice(s[GLOBAL], s[GLOBAL] + s[HI]), _most_source_spikes(s, given)) for s in layout.segments if s[IS_SOURCE]]
+        self._store = store
         self._synapses = store.kernel()
         split = split or combined_cores()
         thresholds, n_common = signed_thresholds(layout.thresholds)
@@ -185,6 +186,7 @@ class Loop:
             getattr(state, name)[:] = saved[name]
         state.walked[:] = -1
         self.step = int(saved["step"])
+        self._synapses = self._store.kernel()  # what it holds of spikes under way follows from the history
         ends = np.zeros(state.n_history.shape[1:], np.int64)
         at = 0
         for slot, p, r, _, n in self._history():

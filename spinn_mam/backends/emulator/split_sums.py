@@ -28,10 +28,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
-from numba.extending import overload
 
 from spinn_mam.backends.emulator import layout as L
-from spinn_mam.backends.emulator.tasks import FIRST_ENTRY, FIRST_ROW, N_SLOTS, SLOT_LO
 from spinn_mam.errors import UsageError
 from spinn_mam.network.spec import NetworkSpec
 from spinn_mam.partitioning.structures import DELAY_EXTENSION, Partition
@@ -198,36 +196,6 @@ def _add_shares(t: Any, part: Any, segment: Any, receptor: Any, a: Any, b: Any, 
 def walk(t: Any, part: Any, receptor: Any, synapses: Any, net: Any, state: Any) -> Any:
     """Add all synapses of one receptor onto one part that are due in step t, by synapse core; compiled by the type of ``synapses``."""
     raise NotImplementedError
-
-
-@overload(walk)
-def _walk(t: Any, part: Any, receptor: Any, synapses: Any, net: Any, state: Any) -> Any:
-    from spinn_mam.backends.emulator.kernels import Stored  # which calls this module
-
-    return _walk_stored if getattr(synapses, "instance_class", None) is Stored else None
-
-
-def _walk_stored(t: Any, part: Any, receptor: Any, synapses: Any, net: Any, state: Any) -> Any:
-    lo = net.part_bounds[part]
-    shares = state.shares[receptor, :, lo : net.part_bounds[part + 1]]
-    shares[:] = 0
-    words, row_start, cumulative, pairs = synapses.words, synapses.row_start, synapses.cumulative, synapses.pairs[part]
-    depth, n_parts = state.n_history.shape[0], state.n_history.shape[1]
-    for d in range(net.min_slots, min(net.max_slots, t) + 1):
-        slot = (t - d) % depth
-        for q in range(n_parts):
-            first = state.first_history[slot, q, receptor]
-            for k in range(first, first + state.n_history[slot, q, receptor]):
-                axon = state.history[q, receptor, k]
-                g = synapses.group[axon]
-                n_slots, at = pairs[g, N_SLOTS], d - pairs[g, SLOT_LO]
-                if at < 0 or at >= n_slots:
-                    continue
-                source = axon - synapses.groups[g]
-                entry, base = pairs[g, FIRST_ENTRY] + source * (n_slots + 1) + at, row_start[pairs[g, FIRST_ROW] + source]
-                for j in range(base + np.int64(cumulative[entry]), base + np.int64(cumulative[entry + 1])):
-                    target = words[j] >> np.uint32(16)
-                    shares[core_of(axon, lo + target, d, net), target] += np.int32(words[j] & np.uint32(0xFFFF))
 
 
 @njit(cache=True, nogil=True)
