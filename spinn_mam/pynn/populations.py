@@ -74,6 +74,11 @@ class Assembly(common.Assembly):
 
     _simulator = simulator
 
+    @property
+    def receptor_types(self) -> list[str]:
+        """Receptors that all populations have, the excitatory one first: PyNN's default takes them by place, from a set."""
+        return [kind for kind in self.populations[0].receptor_types if all(kind in p.receptor_types for p in self.populations)]
+
 
 class PopulationView(_Values, common.PopulationView):
     """Some cells of a population; see PyNN."""

@@ -100,6 +100,28 @@ def test_connectors(connector, n) -> None:
     sim.run(3.0)
 
 
+def test_views_assemblies_and_cells() -> None:
+    sim.setup(timestep=1.0)
+    a, b = sim.Population(4, sim.IF_curr_exp(), label="a"), sim.Population(3, sim.IF_curr_exp(), label="b")
+    source = sim.Population(2, sim.SpikeSourceArray(spike_times=[[1.0], [2.0]]))
+    a[1:4][0:2].set(tau_m=7.0)
+    a[3].tau_m = 9.0
+    assert a.get("tau_m").tolist() == [20.0, 7.0, 7.0, 9.0]
+    a[2:4].initialize(v=-51.0)
+    both = a[0:2] + b
+    both.record(["spikes", "v"])
+    projection = sim.Projection(source, both, sim.AllToAllConnector(), sim.StaticSynapse(weight=60.0))
+    assert both.receptor_types == ["excitatory", "inhibitory"]
+    assert projection.receptor_type == "excitatory"
+    sim.run(6.0)
+    counts = both.get_spike_counts()
+    assert set(counts) == {0, 1, 4, 5, 6}
+    assert all(count > 0 for count in counts.values())
+    segment = b.get_data().segments[0]
+    assert segment.analogsignals[0].shape == (7, 3)
+    assert float(a.get_data("v").segments[0].analogsignals[0][0, 0]) == -65.0
+
+
 def test_sampling_clearing_and_callbacks() -> None:
     sim.setup(timestep=0.1)
     cells = sim.Population(2, sim.IF_curr_exp(i_offset=1.0))
