@@ -118,6 +118,9 @@ def run(
         str | None,
         typer.Option(help="shared: the recipe's synapses everywhere; law: the backend draws its own; expander: what the machine's generators make."),
     ] = None,
+    synapses: Annotated[
+        str, typer.Option(help="Of the emulator: stored, or procedural: only counted, drawn again when spikes pass; smaller, slower, the same.")
+    ] = "stored",
     board_config: BoardConfig = "spin5-6",
     layout: Layout = "combined",
     neurons_per_core: NeuronsPerCore = None,
@@ -175,6 +178,7 @@ def run(
             record_v=record_v,
             record_v_interval=record_v_interval,
             checkpoint_every=checkpoint_every,
+            synapses=synapses,
         ),
         out or Path("runs") / f"{Path(model).stem}-{datetime.now(UTC):%Y%m%d-%H%M%S}",
         console(),

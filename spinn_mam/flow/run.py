@@ -208,6 +208,7 @@ def _metrics(result: RunResult, settings: RunSettings) -> dict[str, Any]:
         "n_spikes": sum(recording.population_spikes or ()),
         "n_synaptic_events": recording.activity.n_synaptic_events if recording.activity else None,
         "peak_rss_bytes": provenance.get("peak_rss_bytes", psutil.Process().memory_info().rss),
+        **{key: provenance.get(key) for key in ("synapses", "network_bytes", "state_bytes")},
         "connectivity": settings.degree(result.spec),
         "target": provenance.get("target"),
         "timing": provenance.get("timing"),

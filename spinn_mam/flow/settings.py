@@ -15,6 +15,7 @@ from spinn_mam.recording import parse_selection
 
 #: Backends of this version, the default first.
 BACKENDS = ("emulator", "nest", "spinnaker")
+SYNAPSES = ("stored", "procedural")
 LAYOUTS = ("combined", "split")
 #: Neurons a core where nobody says: as in van Albada et al. (2018), doi:10.3389/fnins.2018.00291; and the most that leave 128 delay slots.
 NEURONS_PER_CORE = {"combined": 80, "split": 64}
@@ -77,6 +78,8 @@ class RunSettings:
         Time between two samples of the potentials (ms).
     checkpoint_every : float or None
         Biological time between two checkpoints (s); None: a minute of wall-clock time.
+    synapses : str
+        Whether the emulator stores them, or counts of them only: ``"stored"`` or ``"procedural"``. The result does not depend on it.
     """
 
     model: str
@@ -106,6 +109,7 @@ class RunSettings:
     record_v: str = "none"
     record_v_interval: float = 1.0
     checkpoint_every: float | None = None
+    synapses: str = "stored"
 
     def load(self) -> tuple[NetworkModel, NetworkSpec]:
         """Load the model and derive its network, after checking every value.
@@ -118,6 +122,9 @@ class RunSettings:
         one_of("--backend", self.backend, BACKENDS)
         one_of("--layout", self.layout, LAYOUTS)
         one_of("--protocol", self.protocol, tuple(PROTOCOLS))
+        one_of("--synapses", self.synapses, SYNAPSES)
+        if self.synapses != "stored" and self.backend != "emulator":
+            raise UsageError(f"--synapses {self.synapses}: only the emulator has procedural synapses; use --backend emulator")
         if self.drive is not None:
             one_of("--drive", self.drive, DRIVES)
         if self.connectivity is not None:

@@ -81,14 +81,16 @@ def stage_folder(run: Path, name: str) -> Path:
     return run / f"{STAGES.index(name) + 1:02d}-{name}"
 
 
-def make_backend(name: str, folder: Path | None = None) -> Backend:
-    """Make the backend of this name; what needs more than a name is made by :func:`make_spinnaker`.
+def make_backend(name: str, folder: Path | None = None, synapses: str = "stored") -> Backend:
+    """Make the backend of this name; what needs more is made by :func:`make_spinnaker`.
 
     Parameters
     ----------
     name : str
     folder : Path, optional
         Where a backend that can go on with an interrupted run keeps it.
+    synapses : str
+        Of the emulator: ``"stored"`` or ``"procedural"``.
 
     Raises
     ------
@@ -98,7 +100,7 @@ def make_backend(name: str, folder: Path | None = None) -> Backend:
     if name == "emulator":
         from spinn_mam.backends.emulator.backend import EmulatorBackend
 
-        return EmulatorBackend(folder)
+        return EmulatorBackend(folder, "procedural" if synapses == "procedural" else "stored")
     if name == "nest":
         from spinn_mam.backends.nest import NestBackend
 
@@ -181,7 +183,7 @@ def _mapping_stage(settings: RunSettings, spec: NetworkSpec) -> Stage:
 
 def _simulation_stage(settings: RunSettings, network: Network, on_machine: bool) -> Stage:
     spinnaker = make_spinnaker(settings, load_board_config(settings.board_config)) if settings.backend == "spinnaker" else None
-    backend: Backend = spinnaker or make_backend(settings.backend)
+    backend: Backend = spinnaker or make_backend(settings.backend, synapses=settings.synapses)
     as_it_goes = settings.backend == "emulator"  # it writes its recording itself, and can go on with it
     degree = settings.degree(network.spec)
     config = RunConfig(
@@ -210,7 +212,7 @@ def _simulation_stage(settings: RunSettings, network: Network, on_machine: bool)
     def in_folder(backend: Backend, folder: Path) -> Backend:
         if isinstance(backend, SpinnakerBackend):
             return dataclasses.replace(backend, folder=folder / "spynnaker", kept_log=folder.parent / "spynnaker.log")
-        return make_backend(settings.backend, folder)
+        return make_backend(settings.backend, folder, settings.synapses)
 
     def make(folder: Path, results: Results, report: Report) -> Recording:
         deployment = results["mapping"] if on_machine else None

@@ -126,6 +126,9 @@ def report_content(result: RunResult, manifest: Mapping[str, Any]) -> ReportCont
         numbers.append(KeyNumber("Synapses checked", f"{provenance['n_synapses_compared']:,}", "on the machine, equal to those made here"))
     if "peak_rss_bytes" in provenance:
         numbers.append(KeyNumber("Memory", f"{provenance['peak_rss_bytes'] / 2**30:.2f} GiB", "peak of the process"))
+    if "network_bytes" in provenance:
+        arrays = (provenance["network_bytes"] + provenance["state_bytes"]) / 1e6
+        numbers.append(KeyNumber("Network and state", f"{arrays:,.0f} MB", f"arrays; synapses {provenance['synapses']}"))
     if result.deployment is not None:
         metrics = result.deployment.metrics
         numbers.append(KeyNumber("Cores", f"{metrics['cores']:,}", f"{metrics['chips']} chips, {metrics['boards_used']} boards"))

@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +27,7 @@ from spinn_mam.errors import UsageError, Violation
 from spinn_mam.expander.plan import TargetPlan
 from spinn_mam.fixed_point.ring_buffer import ring_buffer_shifts
 from spinn_mam.fixed_point.specification import Overflows
-from spinn_mam.network.connectivity import delay_table
+from spinn_mam.network.connectivity import MAX_BLOCK, delay_table
 from spinn_mam.network.spec import NetworkSpec
 from spinn_mam.partitioning.structures import Partition
 from spinn_mam.recording import ActivityCounts, Recording
@@ -47,9 +47,12 @@ class EmulatorBackend:
     ----------
     folder : Path or None
         Where a run is recorded as it goes, and taken up if it was interrupted; None: in memory when it has ended.
+    synapses : str
+        ``"stored"``, or ``"procedural"``: only counts are, and the rest is drawn again whenever a spike passes.
     """
 
     folder: Path | None = None
+    synapses: Literal["stored", "procedural"] = "stored"
 
     name: ClassVar[str] = "emulator"
     capabilities: ClassVar[Capabilities] = Capabilities(
@@ -68,9 +71,10 @@ class EmulatorBackend:
 
         found: list[Violation] = []
         spec = network.spec
-        need, have = spec.n_synapses * BYTES_PER_SYNAPSE + int(spec.sizes.sum()) * BYTES_PER_NEURON, psutil.virtual_memory().available
+        need, have = _expected_bytes(spec, self.synapses), psutil.virtual_memory().available
         if need > have:
-            message = f"{need / 1e9:.1f} GB needed for {spec.n_synapses} synapses, {have / 1e9:.1f} GB free; use --n-scaling or --k-scaling"
+            smaller = "--synapses procedural, " if self.synapses == "stored" and run.connectivity != "expander" else ""
+            message = f"{need / 1e9:.1f} GB needed for {spec.n_synapses} synapses, {have / 1e9:.1f} GB free; use {smaller}--n-scaling or --k-scaling"
             found.append(Violation("memory", "host", message, need / have))
         if self.folder is not None:
             found += _check_disk(self.folder, spec, _run_plan(spec, run))
@@ -80,6 +84,9 @@ class EmulatorBackend:
             except UsageError as error:
                 names = f"{spec.names[projection.source]} to {spec.names[projection.target]}"
                 found.append(Violation("delay", names, str(error)))
+        if self.synapses == "procedural" and run.connectivity == "expander":
+            message = "the machine's own synapses can only be stored: use --connectivity shared, or --synapses stored"
+            found.append(Violation("synapses", "--synapses procedural", message))
         if deployment is not None and deployment.network_digest != spec.digest():
             found.append(Violation("deployment", "network", "the deployment was made for another network: map this one again"))
         return found
@@ -103,6 +110,7 @@ class EmulatorBackend:
 
             plans = plan_of_deployment(network, deployment, DELAY_OFFSET_STEPS)
             sources = MachineSources(network.spec, deployment.neurons_per_core.tolist(), run.seed, split=split is not None)
+        procedural = self.synapses == "procedural"
 
         def compute() -> Recording:
             return simulate(
@@ -116,6 +124,7 @@ class EmulatorBackend:
                 plans=plans,
                 sources=sources,
                 split=split,
+                procedural=procedural,
                 folder=self.folder,
                 record=run.record,
                 record_v=run.record_v,
@@ -124,6 +133,21 @@ class EmulatorBackend:
             )
 
         return LocalRun(compute)
+
+
+def _expected_bytes(spec: NetworkSpec, synapses: str) -> float:
+    """Estimate what a run takes from the host: words, or a byte for each target block, source and slot that its delays can have."""
+    neurons = float(spec.sizes.sum()) * BYTES_PER_NEURON
+    if synapses == "stored":
+        return spec.n_synapses * BYTES_PER_SYNAPSE + neurons
+    counts = 0
+    for projection in spec.projections:
+        try:
+            n_slots = len(delay_table(projection.delay, spec.dt).cumulative)
+        except UsageError:
+            continue  # a violation of its own
+        counts += spec.populations[projection.source].size * -(-spec.populations[projection.target].size // MAX_BLOCK) * n_slots
+    return counts + neurons
 
 
 def simulate(
@@ -138,6 +162,7 @@ def simulate(
     plans: Sequence[TargetPlan] | None = None,
     sources: MachineSources | None = None,
     split: Partition | None = None,
+    procedural: bool = False,
     *,
     folder: Path | None = None,
     record: tuple[int, ...] | None = None,
@@ -168,6 +193,8 @@ def simulate(
         Take the spikes of the machine's own Poisson sources; otherwise they come from streams of this package.
     split : Partition, optional
         Compute the sums of these split cores; otherwise those of combined cores.
+    procedural : bool
+        Keep only counts of synapses and draw them again whenever a spike passes them; the result is the same.
     folder : Path, optional
         Gets recording and checkpoints; a run that it holds is taken up, and the recording that is returned stays on disk.
     record, record_v, record_v_interval, checkpoint_every
@@ -194,7 +221,17 @@ def simulate(
         shifts = ring_buffer_shifts(spec)
     report("build", 0, spec.n_synapses)
     started = time.perf_counter(), time.process_time()
-    emulation = prepare(network, shifts, seed, threads=threads, delay_offset_steps=delay_offset_steps, plans=plans, sources=sources, split=split)
+    emulation = prepare(
+        network,
+        shifts,
+        seed,
+        threads=threads,
+        delay_offset_steps=delay_offset_steps,
+        plans=plans,
+        sources=sources,
+        split=split,
+        procedural=procedural,
+    )
     build_s, build_cpu_s = time.perf_counter() - started[0], time.process_time() - started[1]
     report("build", spec.n_synapses, spec.n_synapses)
     emulation.compile()
@@ -209,7 +246,13 @@ def simulate(
         "delay_offset_steps": delay_offset_steps,
         "layout": "combined" if split is None else "split",
     }
-    build = {"threads": emulation.threads, "build_s": build_s, "build_cpu_s": build_cpu_s}
+    build = {
+        "threads": emulation.threads,
+        "build_s": build_s,
+        "build_cpu_s": build_cpu_s,
+        "synapses": "procedural" if procedural else "stored",
+        **dataclasses.asdict(emulation.memory),
+    }
 
     def describe(counters: Counters, times: Times, n_steps: int) -> tuple[dict[str, Any], dict[str, Any]]:
         duration_ms = n_steps * spec.dt

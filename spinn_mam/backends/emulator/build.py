@@ -89,8 +89,9 @@ class SynapseStore:
     n_saturated: int
     n_uncompensated: int
 
-    def kernel(self) -> Stored:
+    def kernel(self, layout: Layout, given: bool) -> Stored:
         """Give the time loop its arrays, with no spikes under way."""
+        del layout, given  # other forms of synapses need them
         due = nothing_due(len(self.pairs), self.min_slots + self.max_slots)
         return Stored(self.words, self.row_start, self.cumulative, self.pairs, self.groups, group_of_axons(self.groups), *due)
 
@@ -259,7 +260,7 @@ def _fill_row(
         total += n
         cumulative[entry + k + 1] = total
     for i in range(lo, hi):
-        row = row_key(tasks, i, source)
+        row = row_key(tasks.keys, i, source)
         mean, sd, scale = tasks.weights[i, 0], tasks.weights[i, 1], tasks.weights[i, 2]
         table = tasks.quantiles[tasks.task[i, QUANTILES]]
         n_targets, first = tasks.task[i, N_TARGETS], tasks.task[i, TARGET]

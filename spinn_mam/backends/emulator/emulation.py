@@ -16,13 +16,15 @@ import numpy.typing as npt
 from scipy import special
 
 from spinn_mam.backends.base import Network
-from spinn_mam.backends.emulator.build import SynapseStore, build_synapses
+from spinn_mam.backends.emulator.build import build_synapses
 from spinn_mam.backends.emulator.drive import uniforms
 from spinn_mam.backends.emulator.layout import GLOBAL, HI, IS_SOURCE, LO, Layout, make_layout
-from spinn_mam.backends.emulator.loop import Counters, Loop
+from spinn_mam.backends.emulator.loop import Counters, Loop, Memory, Store
 from spinn_mam.backends.emulator.machine_sources import MachineSources
 from spinn_mam.backends.emulator.pace import Pace
+from spinn_mam.backends.emulator.procedural import count_synapses
 from spinn_mam.backends.emulator.split_sums import SplitCores, split_cores
+from spinn_mam.errors import UsageError
 from spinn_mam.expander.plan import TargetPlan
 from spinn_mam.fixed_point.s1615 import ONE
 from spinn_mam.network.spec import NetworkSpec
@@ -56,7 +58,7 @@ class Emulation:
     Parameters
     ----------
     layout : Layout
-    store : SynapseStore
+    store : SynapseStore or ProceduralStore
     v : ndarray of int32, shape (n_state,)
         Potentials to start from (mV, s16.15), in the layout's order; kept and changed.
     threads : int
@@ -71,14 +73,14 @@ class Emulation:
     Attributes
     ----------
     layout : Layout
-    store : SynapseStore
+    store : SynapseStore or ProceduralStore
     threads : int
     """
 
     def __init__(
         self,
         layout: Layout,
-        store: SynapseStore,
+        store: Store,
         v: npt.NDArray[np.int32],
         *,
         threads: int = 1,
@@ -95,6 +97,11 @@ class Emulation:
     def compile(self) -> None:
         """Load or compile the time loop now, and not within the first steps."""
         self._loop.compile()
+
+    @property
+    def memory(self) -> Memory:
+        """Bytes of the arrays."""
+        return self._loop.memory()
 
     @property
     def step(self) -> int:
@@ -179,6 +186,7 @@ def prepare(
     plans: Sequence[TargetPlan] | None = None,
     sources: MachineSources | None = None,
     split: Partition | None = None,
+    procedural: bool = False,
 ) -> Emulation:
     """Make a network's synapses and everything else that its run needs.
 
@@ -197,14 +205,24 @@ def prepare(
     sources : MachineSources, optional
     split : Partition, optional
         Split cores, whose sums are to be computed; otherwise those of combined cores are.
+    procedural : bool
+        Keep only counts of synapses and draw them again whenever a spike passes them: slower, much smaller, the same network.
+
+    Raises
+    ------
+    UsageError
+        If the machine's synapses are to be procedural.
     """
     spec = network.spec
     numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
     layout = make_layout(spec, shifts, seed, pairs_on=None if split is None else split.neurons_per_core.tolist())
     if sources is not None:
         sources.set_weights(layout, shifts)
+    store: Store
+    if plans is not None and procedural:
+        raise UsageError("--synapses procedural: the machine's own synapses can only be stored; use --connectivity shared, or --synapses stored")
     if plans is None:
-        store = build_synapses(network.connectivity, layout, shifts, delay_offset_steps)
+        store = (count_synapses if procedural else build_synapses)(network.connectivity, layout, shifts, delay_offset_steps)
     else:
         from spinn_mam.backends.emulator.expanded import expand_synapses
 

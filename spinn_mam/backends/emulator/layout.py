@@ -200,6 +200,19 @@ def make_layout(
     )
 
 
+def most_source_spikes(segment: npt.NDArray[np.int64], given: bool) -> int:
+    """Bound the spikes of one source in a step: the largest number that can be drawn, or for given ones far beyond."""
+    return int(segment[N_THRESHOLDS]) + (16 if given else 0)
+
+
+def most_spikes(segment: npt.NDArray[np.int64], n_steps: int, given: bool) -> int:
+    """Bound the spikes of a segment in a number of steps, by refractory periods; a reset at threshold spikes in each step."""
+    n = int(segment[HI] - segment[LO])
+    if segment[IS_SOURCE]:
+        return n * n_steps * most_source_spikes(segment, given)
+    return n * (n_steps if segment[V_RESET] >= segment[V_TH] else -(-n_steps // (int(segment[T_REFRACT]) + 1)))
+
+
 def _step(time: float, dt: float) -> int:
     return round(time / dt) if np.isfinite(time) else np.iinfo(np.int64).max
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -13,11 +13,14 @@ import numpy.typing as npt
 from spinn_mam.backends.emulator import kernels
 from spinn_mam.backends.emulator.build import SynapseStore
 from spinn_mam.backends.emulator.drive import signed_thresholds
-from spinn_mam.backends.emulator.layout import GLOBAL, HI, IS_SOURCE, LO, N_THRESHOLDS, T_REFRACT, V_RESET, V_TH, Layout
+from spinn_mam.backends.emulator.layout import GLOBAL, HI, IS_SOURCE, Layout, most_source_spikes, most_spikes
+from spinn_mam.backends.emulator.procedural import ProceduralStore
 from spinn_mam.backends.emulator.split_sums import SplitCores, combined_cores, split_state
 from spinn_mam.compiled.threads import GENERATION
 from spinn_mam.errors import RunFailedError
 from spinn_mam.fixed_point.specification import Overflows
+
+Store = SynapseStore | ProceduralStore
 
 #: Arrays of the state that a continuation depends on, besides the history; the sums are zero between steps.
 _KEPT = ("v", "exc", "inh", "refract", "n_history", "counters", "overflows")
@@ -39,13 +42,27 @@ class Counters:
     overflows: Overflows
 
 
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes of the arrays of a run, whether all of their pages are used or not.
+
+    Attributes
+    ----------
+    network_bytes, state_bytes : int
+        What does not change, synapses first of all; what does: neurons, spikes under way, room for the spikes of a chunk.
+    """
+
+    network_bytes: int
+    state_bytes: int
+
+
 class Loop:
     """A network in the middle of its run.
 
     Parameters
     ----------
     layout : Layout
-    store : SynapseStore
+    store : SynapseStore or ProceduralStore
     v : ndarray of int32, shape (n_state,)
         Initial potentials (mV, s16.15), in the layout's order; kept and changed.
     chunk : int
@@ -61,7 +78,7 @@ class Loop:
     def __init__(
         self,
         layout: Layout,
-        store: SynapseStore,
+        store: Store,
         v: npt.NDArray[np.int32],
         chunk: int,
         threads: int = 1,
@@ -73,9 +90,9 @@ class Loop:
         n, n_parts = layout.n_state, layout.n_parts
         depth = store.max_slots + store.min_slots
         each_step, each_depth, each_chunk = (max(_most_spikes(layout, p, steps, given) for p in range(n_parts)) for steps in (1, depth, chunk))
-        self._sources = [(slice(s[GLOBAL], s[GLOBAL] + s[HI]), _most_source_spikes(s, given)) for s in layout.segments if s[IS_SOURCE]]
-        self._store = store
-        self._synapses = store.kernel()
+        self._sources = [(slice(s[GLOBAL], s[GLOBAL] + s[HI]), most_source_spikes(s, given)) for s in layout.segments if s[IS_SOURCE]]
+        self._renew: Callable[[], Any] = lambda: store.kernel(layout, given)
+        self._synapses = self._renew()
         split = split or combined_cores()
         thresholds, n_common = signed_thresholds(layout.thresholds)
         self._meeting = np.zeros(kernels.N_MEETING, np.int64)
@@ -149,6 +166,15 @@ class Loop:
         spikes = np.concatenate([recorded[:n] for recorded, n in zip(self._state.recorded, numbers, strict=True)])
         return spikes[np.lexsort((spikes[:, 1], spikes[:, 0]))]
 
+    def memory(self) -> Memory:
+        """Return the bytes of all arrays."""
+        network, synapses, state = (
+            {name: array.nbytes for name, array in x._asdict().items() if isinstance(array, np.ndarray)}
+            for x in (self._network, self._synapses, self._state)
+        )
+        under_way = sum(synapses.pop(name, 0) for name in ("rings", "row", "born", "inputs", "admitted", "due", "n_due"))
+        return Memory(sum(network.values()) + sum(synapses.values()), sum(state.values()) + under_way)
+
     def counters(self) -> Counters:
         """Return the counts since the last reset."""
         total = self._state.counters.sum(axis=0)
@@ -186,7 +212,7 @@ class Loop:
             getattr(state, name)[:] = saved[name]
         state.walked[:] = -1
         self.step = int(saved["step"])
-        self._synapses = self._store.kernel()  # what it holds of spikes under way follows from the history
+        self._synapses = self._renew()  # what they hold of spikes under way follows from the history
         ends = np.zeros(state.n_history.shape[1:], np.int64)
         at = 0
         for slot, p, r, _, n in self._history():
@@ -228,18 +254,6 @@ class Loop:
                 other.result()
 
 
-def _most_source_spikes(segment: npt.NDArray[np.int64], given: bool) -> int:
-    """Bound the spikes of one source in a step: the largest number that can be drawn, or for given ones far beyond."""
-    return int(segment[N_THRESHOLDS]) + (16 if given else 0)
-
-
 def _most_spikes(layout: Layout, part: int, n_steps: int, given: bool) -> int:
-    """Bound the spikes a part can emit in a number of steps, by refractory periods; a reset at threshold spikes in each step."""
-    total = 0
-    for s in layout.segments[layout.segment_bounds[part] : layout.segment_bounds[part + 1]]:
-        n = int(s[HI] - s[LO])
-        if s[IS_SOURCE]:
-            total += n * n_steps * _most_source_spikes(s, given)
-        else:
-            total += n * (n_steps if s[V_RESET] >= s[V_TH] else -(-n_steps // (int(s[T_REFRACT]) + 1)))
-    return total
+    """Bound the spikes a part can emit in a number of steps."""
+    return sum(most_spikes(s, n_steps, given) for s in layout.segments[layout.segment_bounds[part] : layout.segment_bounds[part + 1]])

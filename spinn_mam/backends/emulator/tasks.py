@@ -166,9 +166,9 @@ def _count_rows(task: Any, keys: Any, counts: Any) -> None:
 
 
 @njit(inline="always")
-def row_key(tasks: Tasks, i: int, source: int) -> Any:
-    """Key of the stream of one row."""
-    return subkey(tasks.keys[i, 1], source)
+def row_key(keys: Any, i: int, source: int) -> Any:
+    """Key of the stream of one row of task i."""
+    return subkey(keys[i, 1], source)
 
 
 @njit(cache=True, nogil=True)
@@ -177,7 +177,7 @@ def count_slots(tasks: Tasks, i: int, source: int, first: int, histogram: Any) -
     task = tasks.task[i]
     n = tasks.counts[task[FIRST_COUNT] + source]
     cumulative, guide = tasks.delays[task[DELAYS]], tasks.guides[task[DELAYS]]
-    key = row_key(tasks, i, source)
+    key = row_key(tasks.keys, i, source)
     histogram[:] = 0
     if task[FIRST_SLOT] >= 1:
         delay_histogram(key, n, cumulative, guide, histogram, task[FIRST_SLOT] - first, 1)
