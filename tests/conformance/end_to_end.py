@@ -40,7 +40,7 @@ NEURON = NeuronParameters(2500.0, 10.0, 0.5, 0.5, -65.0, -65.0, -50.0, 2.0)
 class Case:
     """A network and how it is laid out.
 
-    ``lower_shifts`` are taken from the ring buffers' own: sums pass 16 bits that much earlier.
+    ``degree`` is how the machine gets its synapses; ``law`` is ``expander`` without reading them back. ``lower_shifts`` are taken from the ring buffers' own: sums pass 16 bits that much earlier.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Case:
             spec,
             load_board_config("spin5-3"),
             neurons_per_core=self.neurons_per_core,
-            time_scale_factor=1.0,
+            time_scale_factor=20.0,
             layout=self.layout,
             synapse_cores=self.synapse_cores,
             ring_buffer_shifts=np.maximum(ring_buffer_shifts(spec) - self.lower_shifts, 0),
@@ -98,8 +98,8 @@ HEADER += ("sums beyond 16 bits/clipped in synapse cores/in Poisson cores/wrappe
 
 
 def microcircuit() -> NetworkSpec:
-    """One hundredth of the neurons and of the in-degrees."""
-    return load_model("pd14").network(0.01, 0.01)
+    """One hundredth of the neurons, a tenth of the in-degrees."""
+    return load_model("pd14").network(0.01, 0.1)
 
 
 def dense() -> NetworkSpec:
@@ -122,24 +122,32 @@ def dense() -> NetworkSpec:
     return NetworkSpec("dense", DT, populations, projections, (100.0, 100.0, 300.0), "a guess")
 
 
-def slow() -> NetworkSpec:
-    """Delays beyond the ring buffers, so that delay extensions run."""
+def slow(longest_ms: float = 20.0) -> NetworkSpec:
+    """Delays beyond the ring buffers of 12.8 ms, so that delay extensions run."""
     spec = dense()
-    delay = Distribution(9.0, 6.0, DT / 2, 20.0)
+    delay = Distribution(longest_ms / 2.5, longest_ms / 3, DT / 2, longest_ms)
     return dataclasses.replace(spec, projections=tuple(dataclasses.replace(p, delay=delay) for p in spec.projections))
 
 
+def slower() -> NetworkSpec:
+    """Delay extensions of three stages."""
+    return slow(40.0)
+
+
 CASES = (
-    Case("PD14, 1 %", microcircuit, "combined", "shared", 100.0),
-    Case("PD14, 1 %", microcircuit, "combined", "expander", 100.0),
-    Case("PD14, 1 %", microcircuit, "split", "shared", 100.0, synapse_cores=2),
-    Case("PD14, 1 %", microcircuit, "split", "expander", 100.0, synapse_cores=2),
+    Case("PD14, 1 %", microcircuit, "combined", "shared", 200.0),
+    Case("PD14, 1 %", microcircuit, "combined", "expander", 200.0),
+    Case("PD14, 1 %", microcircuit, "split", "shared", 200.0, synapse_cores=2),
+    Case("PD14, 1 %", microcircuit, "split", "expander", 200.0, synapse_cores=2),
     Case("dense", dense, "combined", "shared", 50.0, neurons_per_core=33, lower_shifts=3),
     Case("dense", dense, "split", "shared", 50.0, neurons_per_core=33, synapse_cores=3, lower_shifts=3),
     Case("dense", dense, "split", "expander", 50.0, neurons_per_core=33, synapse_cores=2, lower_shifts=3),
-    Case("slow", slow, "combined", "shared", 50.0, neurons_per_core=45, lower_shifts=3),
-    Case("slow", slow, "split", "shared", 50.0, neurons_per_core=45, synapse_cores=3, lower_shifts=3),
-    Case("slow", slow, "split", "expander", 50.0, neurons_per_core=45, synapse_cores=2, lower_shifts=3),
+    Case("slow", slow, "combined", "shared", 60.0, neurons_per_core=45, lower_shifts=3),
+    Case("slow", slow, "combined", "expander", 60.0, neurons_per_core=45, lower_shifts=3),
+    Case("slow", slow, "split", "shared", 60.0, neurons_per_core=45, synapse_cores=3, lower_shifts=3),
+    Case("slow", slow, "split", "expander", 60.0, neurons_per_core=45, synapse_cores=2, lower_shifts=3),
+    Case("slower", slower, "combined", "law", 80.0, neurons_per_core=45, lower_shifts=3),
+    Case("slower", slower, "split", "law", 80.0, neurons_per_core=45, synapse_cores=3, lower_shifts=3),
 )
 
 
@@ -161,7 +169,7 @@ def compare(case: Case, folder: Path) -> Outcome:
         0.0,
         SEED,
         threads=2,
-        plans=plan_of_deployment(network, mapped, DELAY_OFFSET_STEPS) if case.degree == "expander" else None,
+        plans=plan_of_deployment(network, mapped, DELAY_OFFSET_STEPS) if case.degree != "shared" else None,
         sources=MachineSources(spec, mapped.neurons_per_core.tolist(), SEED, split=split is not None),
         split=split,
     )
