@@ -40,7 +40,8 @@ NEURON = NeuronParameters(2500.0, 10.0, 0.5, 0.5, -65.0, -65.0, -50.0, 2.0)
 class Case:
     """A network and how it is laid out.
 
-    ``degree`` is how the machine gets its synapses; ``law`` is ``expander`` without reading them back. ``lower_shifts`` are taken from the ring buffers' own: sums pass 16 bits that much earlier.
+    ``degree`` is how the machine gets its synapses; ``law`` is ``expander`` without reading them back.
+    ``lower_shifts`` are taken from the ring buffers' own: sums pass 16 bits that much earlier.
     """
 
     name: str
