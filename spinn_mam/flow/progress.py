@@ -39,8 +39,8 @@ class Phase:
 
         Examples
         --------
-        >>> Phase("simulate", 20_000.0, 100.0).text(30_000.0, 3_620_000.0, 115.0)
-        'simulate, 30.0 of 3620 s, real-time factor 1.50, 1 h 30 min left'
+        >>> Phase("simulate", 20_000.0, 100.0).text(30_000.0, 3_630_000.0, 115.0)
+        'simulate, 30.0 of 3630 s, real-time factor 1.50, 1 h 30 min left'
         >>> Phase("build", 0.0, 100.0).text(30.0, 120.0, 115.0)
         'build, 25 %, 45 s left'
         """

@@ -175,7 +175,9 @@ def test_a_stored_run_continues_procedurally():
 
 def test_a_run_says_how_its_synapses_are_kept():
     network = Network.from_seed(load_model("pd14").network(0.03, 0.1), 1)
-    runs = {mode: EmulatorBackend(synapses=mode).start(network, RunConfig(20.0, 0.0, 1, 1, "shared"), None).result() for mode in ("stored", "procedural")}
+    runs = {
+        mode: EmulatorBackend(synapses=mode).start(network, RunConfig(20.0, 0.0, 1, 1, "shared"), None).result() for mode in ("stored", "procedural")
+    }
     assert all(run.provenance["synapses"] == mode for mode, run in runs.items())
     stored, procedural = (run.provenance["network_bytes"] for run in runs.values())
     assert stored > 4 * network.spec.n_synapses
