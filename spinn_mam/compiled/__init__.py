@@ -1,1 +1,5 @@
-"""What compiled code needs beyond Numba: words of 32 bits, prefetching, threads that meet."""
+"""What compiled code needs beyond Numba: words of 32 bits, prefetching, threads that meet, and a cache that notices updates."""
+
+from spinn_mam.compiled import cache
+
+cache.use()
