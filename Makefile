@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 LOCK := requirements.lock
 
-.PHONY: run test test-slow exactness lint reference docs lock clean
+.PHONY: run test test-slow exactness end-to-end lint reference docs lock clean
 
 run: $(VENV)/.run
 	$(BIN)/spinn-mam run pd14 --backend emulator --drive poisson --t-sim 10000 --warm-up 500 \
@@ -20,6 +20,10 @@ test-slow: $(VENV)/.all
 NETWORKS ?= 2000
 exactness: $(VENV)/.all
 	$(BIN)/python tests/conformance/binary_exactness.py --networks $(NETWORKS) --seed 10000
+
+# Whole networks through sPyNNaker on the ARM binaries and on the emulator; prints the spikes and sums that were compared.
+end-to-end: $(VENV)/.all
+	PYTHONPATH=. $(BIN)/python tests/conformance/end_to_end.py
 
 lint: $(VENV)/.all
 	$(BIN)/ruff check .

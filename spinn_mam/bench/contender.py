@@ -110,6 +110,9 @@ class Contender:
 CONTENDERS = (
     Contender(BASE, "emulator", "emulated"),
     Contender("one-thread", "emulator, one thread", "emulated", threads=1, rtf=3.0),
+    Contender(
+        "procedural", "emulator, procedural synapses", "emulated", MappingProxyType({"synapses": "procedural"}), bytes_per_synapse=0.5, rtf=4.0
+    ),
     Contender("machine-sources", "emulator, the machine's Poisson streams", "emulated", MappingProxyType({"sources": "machine"}), rtf=6.0),
     Contender(
         "nest",

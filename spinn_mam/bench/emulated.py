@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import fields
-from typing import Any
 
 import numpy as np
 
@@ -52,9 +50,8 @@ class Emulated:
 
     def memory(self) -> dict[str, int]:
         """Return the peak of the process and the bytes of the arrays."""
-        arrays = _arrays(self._emulation.store) + _arrays(self._emulation.layout) + list(self._emulation.state().values())
-        peak = peak_rss_bytes()
-        return {"network_bytes": sum(a.nbytes for a in arrays)} | ({} if peak is None else {"peak_rss_bytes": peak})
+        memory, peak = self._emulation.memory, peak_rss_bytes()
+        return {"network_bytes": memory.network_bytes + memory.state_bytes} | ({} if peak is None else {"peak_rss_bytes": peak})
 
 
 def prepare_once(job: Job) -> None:
@@ -73,10 +70,7 @@ def _prepare(spec: NetworkSpec, job: Job) -> Emulation:
     sources = None
     if job.options.get("sources") == "machine":
         sources = MachineSources(spec, [NEURONS_PER_CORE] * len(spec.populations), job.seed)
-    emulation = prepare(Network.from_seed(spec, job.seed), shifts, job.seed, threads=job.threads, sources=sources)
+    procedural = job.options.get("synapses") == "procedural"
+    emulation = prepare(Network.from_seed(spec, job.seed), shifts, job.seed, threads=job.threads, sources=sources, procedural=procedural)
     emulation.compile()
     return emulation
-
-
-def _arrays(data: Any) -> list[np.ndarray[Any, Any]]:
-    return [value for f in fields(data) if isinstance(value := getattr(data, f.name), np.ndarray)]

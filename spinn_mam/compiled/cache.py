@@ -34,13 +34,15 @@ def source_digest(package: Path = _PACKAGE) -> str:
     return digest.hexdigest()
 
 
-class PackageCacheLocator(InTreeCacheLocator):  # type: ignore[misc]
+class PackageCacheLocator(InTreeCacheLocator):
     """Where Numba keeps functions of this package, and the stamp that says whether they are up to date."""
 
     @classmethod
     def from_function(cls, py_func: Any, py_file: str) -> Any:
         """Make the locator of a function of this package; None for others, and where the folder cannot be written."""
-        return super().from_function(py_func, py_file) if _PACKAGE in Path(py_file).resolve().parents else None
+        if _PACKAGE not in Path(py_file).resolve().parents:
+            return None
+        return super().from_function(py_func, py_file)  # type: ignore[no-untyped-call]
 
     def get_source_stamp(self) -> str:
         """Return what must be unchanged for kept code to be used."""

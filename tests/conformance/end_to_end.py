@@ -171,7 +171,9 @@ def compare(case: Case, folder: Path) -> Outcome:
         SEED,
         threads=2,
         plans=plan_of_deployment(network, mapped, DELAY_OFFSET_STEPS) if case.degree != "shared" else None,
-        sources=MachineSources(spec, mapped.neurons_per_core.tolist(), SEED, split=split is not None),
+        sources=MachineSources(
+            spec, mapped.neurons_per_core.tolist(), SEED, split=[] if split is None else np.flatnonzero(split.synapse_cores).tolist()
+        ),
         split=split,
     )
     return Outcome(case, spec, mapped, there, here)

@@ -109,7 +109,8 @@ class EmulatorBackend:
             from spinn_mam.backends.emulator.expanded import plan_of_deployment
 
             plans = plan_of_deployment(network, deployment, DELAY_OFFSET_STEPS)
-            sources = MachineSources(network.spec, deployment.neurons_per_core.tolist(), run.seed, split=split is not None)
+            own_cores = [] if split is None else np.flatnonzero(split.synapse_cores).tolist()
+            sources = MachineSources(network.spec, deployment.neurons_per_core.tolist(), run.seed, split=own_cores)
         procedural = self.synapses == "procedural"
 
         def compute() -> Recording:

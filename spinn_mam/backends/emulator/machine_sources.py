@@ -15,7 +15,7 @@ Cost
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,12 +39,12 @@ class MachineSources:
         Of each population; its drive's sources are divided alike.
     seed : int
         The run's.
-    split : bool
-        Whether synapses have cores of their own.
+    split : collection of int
+        Populations whose synapses have cores of their own.
     """
 
-    def __init__(self, spec: NetworkSpec, neurons_per_core: Sequence[int], seed: int, *, split: bool = False) -> None:
-        self._spec, self._split = spec, split
+    def __init__(self, spec: NetworkSpec, neurons_per_core: Sequence[int], seed: int, *, split: Collection[int] = ()) -> None:
+        self._spec, self._split = spec, frozenset(split)
         self._cores: list[tuple[int, int, int, PoissonCore]] = []
         for p, population in enumerate(spec.populations):
             piece, kind = _piece(population)
@@ -62,7 +62,7 @@ class MachineSources:
         """Give the segments the weights that the machine makes."""
         for s, p in zip(layout.segments, layout.population, strict=True):
             drive = self._spec.populations[p].drive
-            if not s[IS_SOURCE] and drive is not None and not self._split:
+            if not s[IS_SOURCE] and drive is not None and p not in self._split:
                 s[DRIVE_WEIGHT] = scale_weight(host_s1615(drive.weight / PA_PER_NA), 1 << (32 + 15 - int(shifts[p, s[DRIVE_RECEPTOR]])))
 
     def fill(self, counts: npt.NDArray[np.uint16], step: int, n_steps: int) -> None:
