@@ -21,11 +21,13 @@ from spinn_mam.fixed_point.parameters import lif_constants
 from spinn_mam.fixed_point.ring_buffer import quantise_weights, ring_buffer_shifts, weight_scales
 from spinn_mam.fixed_point.specification import Synapse
 from spinn_mam.fixed_point.specification import simulate as specified
+from spinn_mam.machine.board_config import load_board_config
 from spinn_mam.models import load_model
 from spinn_mam.network.connectivity import Connectivity
 from spinn_mam.network.kernels import draw
 from spinn_mam.network.spec import Distribution, NetworkSpec, NeuronParameters, PoissonDrive, Population, Projection
 from spinn_mam.network.streams import stream_key
+from spinn_mam.partitioning.pipeline import map_network
 
 DT = 0.1
 NEURON = NeuronParameters(250.0, 10.0, 0.5, 0.5, -65.0, -65.0, -50.0, 2.0)
@@ -183,6 +185,29 @@ def test_a_run_says_how_its_synapses_are_kept():
     assert stored > 4 * network.spec.n_synapses
     assert procedural < stored
     assert np.array_equal(runs["stored"].neuron, runs["procedural"].neuron)
+
+
+def test_sums_of_split_cores_are_equal():
+    spec = load_model("pd14").network(0.02, 0.1)
+    shifts = np.maximum(ring_buffer_shifts(spec) - 3, 0)  # so that sums pass 16 bits
+    mapped = map_network(
+        spec,
+        load_board_config("spin5-3"),
+        neurons_per_core=33,
+        time_scale_factor=20.0,
+        ring_buffer_shifts=shifts,
+        rng=np.random.default_rng(1),
+        layout="split",
+        synapse_cores=2,
+    )
+    network = Network.from_seed(spec, 1)
+    both = [prepare(network, shifts, 1, threads=2, split=mapped.partition, procedural=procedural) for procedural in (False, True)]
+    spikes = [np.stack(emulation.advance(400)) for emulation in both]
+    assert np.array_equal(*spikes)
+    overflows = [emulation.counters.overflows for emulation in both]
+    assert overflows[0] == overflows[1]
+    assert overflows[0].n_clipped_synapse > 0
+    assert overflows[0].n_wrapped > 0
 
 
 def test_the_machines_synapses_are_not_procedural():
