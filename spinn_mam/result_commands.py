@@ -16,7 +16,11 @@ Stop = Annotated[float | None, typer.Option("--stop", help="End of the window, a
 def plot(
     run_folder: Run,
     figures: Annotated[
-        str, typer.Option("--figures", help="With commas: raster, activity, rates, distributions, spectra, potentials, verdict; or all there can be.")
+        str,
+        typer.Option(
+            "--figures",
+            help="With commas: raster, activity, rates, distributions, spectra, potentials, verdict; of several areas others; or all there can be.",
+        ),
     ] = "all",
     format_: Annotated[str, typer.Option("--format", help="png, svg or pdf.")] = "png",
     start: Start = None,

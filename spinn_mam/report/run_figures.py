@@ -10,8 +10,11 @@ from matplotlib.figure import Figure
 from spinn_mam.analysis import analyse
 from spinn_mam.comparison import PROTOCOLS, Comparison
 from spinn_mam.errors import UsageError
+from spinn_mam.multi_area.analysis import MultiAreaAnalysis
+from spinn_mam.multi_area.areas import Areas, find_areas
+from spinn_mam.network.spec import NetworkSpec
 from spinn_mam.recording import Recording
-from spinn_mam.report import statistics_figures
+from spinn_mam.report import multi_area_figures, statistics_figures
 from spinn_mam.report.activity_figures import activity_figure, potentials_figure, spectra_figure
 from spinn_mam.spectra import SEGMENT_MS, spectra
 
@@ -39,6 +42,8 @@ class Shown:
         Protocol by which neurons and pairs are chosen for the distributions.
     comparison : Comparison or None
         With the reference; its window replaces the recording's in rates and distributions.
+    network : NetworkSpec or None
+        What was run, for figures that need its connections.
     """
 
     recording: Recording
@@ -47,11 +52,18 @@ class Shown:
     shown_ms: float
     protocol: str
     comparison: Comparison | None
+    network: NetworkSpec | None = None
 
     @property
     def window(self) -> Recording:
         """The recording, cut to the window."""
         return self.recording.window(self.start_ms, self.stop_ms)
+
+    @property
+    def areas(self) -> Areas | None:
+        """The areas, if there is more than one."""
+        found = find_areas(self.recording.names)
+        return found if found is not None and found.n > 1 else None
 
 
 def _raster(of: Shown) -> Figure:
@@ -87,6 +99,23 @@ def _verdict(of: Shown) -> Figure:
     return statistics_figures.verdict_figure(of.comparison)
 
 
+def _area_rasters(of: Shown, analysis: MultiAreaAnalysis) -> Figure:
+    return multi_area_figures.area_rasters_figure(of.recording, analysis.areas, of.start_ms, min(of.shown_ms, of.stop_ms - of.start_ms))
+
+
+def _area_activity(of: Shown, analysis: MultiAreaAnalysis) -> Figure:
+    return multi_area_figures.area_activity_figure(of.recording, analysis.areas, of.start_ms, min(of.shown_ms, of.stop_ms - of.start_ms))
+
+
+def _area_rates(of: Shown, analysis: MultiAreaAnalysis) -> Figure:
+    return multi_area_figures.rates_map_figure(*analysis.spiking, analysis.areas)
+
+
+def _area_statistics(of: Shown, analysis: MultiAreaAnalysis) -> Figure:
+    return multi_area_figures.statistics_figure(*analysis.spiking, analysis.areas)
+
+
+#: Figures of a network without areas, or of one area.
 FIGURES: Mapping[str, Callable[[Shown], Figure]] = {
     "raster": _raster,
     "activity": _activity,
@@ -96,13 +125,26 @@ FIGURES: Mapping[str, Callable[[Shown], Figure]] = {
     "potentials": _potentials,
     "verdict": _verdict,
 }
+#: Figures of a network of several areas.
+AREA_FIGURES: Mapping[str, Callable[[Shown, MultiAreaAnalysis], Figure]] = {
+    "raster": _area_rasters,
+    "rates": _area_rates,
+    "activity": _area_activity,
+    "statistics": _area_statistics,
+    "potentials": lambda of, _: _potentials(of),
+}
+
+
+def figure_names(of: Shown) -> tuple[str, ...]:
+    """Return the names of the figures that such a network has."""
+    return tuple(FIGURES if of.areas is None else AREA_FIGURES)
 
 
 def unavailable(of: Shown) -> dict[str, str]:
     """Say which figures there cannot be, and why."""
     why: dict[str, str] = {}
     if not any(of.recording.recorded):
-        why |= dict.fromkeys(("raster", "activity", "distributions", "spectra"), "no neuron's spikes are recorded")
+        why |= dict.fromkeys(("raster", "activity", "distributions", "spectra", "statistics"), "no neuron's spikes are recorded")
         if of.window.duration_ms != of.recording.duration_ms:
             why["rates"] = "no neuron's spikes are recorded, and the counts are those of the whole run"
     if of.window.potentials is None or not of.window.potentials.v.size:
@@ -111,7 +153,7 @@ def unavailable(of: Shown) -> dict[str, str]:
         why["verdict"] = "there is no reference for this run, or a window was given"
     if of.window.duration_ms < SEGMENT_MS:
         why["spectra"] = f"the window has {of.window.duration_ms:g} ms, a spectrum needs {SEGMENT_MS:g} ms"
-    return why
+    return {name: text for name, text in why.items() if name in figure_names(of)}
 
 
 def run_figures(of: Shown, names: Sequence[str] = ()) -> dict[str, Figure]:
@@ -121,17 +163,21 @@ def run_figures(of: Shown, names: Sequence[str] = ()) -> dict[str, Figure]:
     ----------
     of : Shown
     names : sequence of str
-        Of FIGURES; by default all that there can be.
+        Of FIGURES, or of AREA_FIGURES for a network of several areas; by default all that there can be.
 
     Raises
     ------
     UsageError
         If there is no such figure, or there cannot be one of this run.
     """
-    missing = unavailable(of)
+    missing, there = unavailable(of), figure_names(of)
     for name in names:
-        if name not in FIGURES:
-            raise UsageError(f"--figures {name}: use one or more of {', '.join(FIGURES)}, with commas")
+        if name not in there:
+            raise UsageError(f"--figures {name}: use one or more of {', '.join(there)}, with commas")
         if name in missing:
             raise UsageError(f"--figures {name}: {missing[name]}")
-    return {name: FIGURES[name](of) for name in names or [n for n in FIGURES if n not in missing]}
+    chosen = names or [name for name in there if name not in missing]
+    if of.areas is None:
+        return {name: FIGURES[name](of) for name in chosen}
+    analysis = MultiAreaAnalysis(of.window, of.areas, of.network)
+    return {name: AREA_FIGURES[name](of, analysis) for name in chosen}

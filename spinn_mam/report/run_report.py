@@ -18,6 +18,7 @@ from spinn_mam.energy.literature import literature_rows
 from spinn_mam.energy.metered_run import check_metered_run
 from spinn_mam.energy.model import EnergyEstimate
 from spinn_mam.models import NetworkModel
+from spinn_mam.multi_area.areas import find_areas
 from spinn_mam.network.spec import NetworkSpec
 from spinn_mam.partitioning.route_balanced import link_loads
 from spinn_mam.provenance import scrub
@@ -28,7 +29,7 @@ from spinn_mam.report.content import Absent, Cell, Citation, KeyNumber, Mark, Ov
 from spinn_mam.report.machine_picture import draw_populations, mapping_figure
 from spinn_mam.report.model_tables import format_value, value_rows
 from spinn_mam.report.real_time_section import real_time_parts
-from spinn_mam.report.run_figures import MOST_ANALYSED_MS, SHOWN_MS, Shown, run_figures, unavailable
+from spinn_mam.report.run_figures import MOST_ANALYSED_MS, SHOWN_MS, Shown, figure_names, run_figures, unavailable
 from spinn_mam.report.tables import LATE, fault_lines, loss_lines, mapping_rows
 
 FULL_SCALE = "full scale"
@@ -95,8 +96,13 @@ def machine_card(deployment: Deployment, spec: NetworkSpec) -> Figure:
     figure = Figure(figsize=(4.6, 3.2), layout="constrained")
     axes = figure.add_subplot()
     colours = draw_populations(axes, deployment.machine, first, spec.names, second)
-    handles = [Patch(color=colours(i), label=name) for i, name in enumerate(spec.names)]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 4), frameon=False, fontsize=8)
+    areas = find_areas(spec.names)
+    if areas is None or areas.n == 1:
+        handles = [Patch(color=colours(i), label=name) for i, name in enumerate(spec.names)]
+    else:  # a colour for each area, that of its middle population
+        handles = [Patch(color=colours(int(np.median(areas.populations(name)))), label=name) for name in areas.names]
+    size, columns = (8, 4) if len(handles) <= 8 else (6, 8)
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), columns), frameon=False, fontsize=size)
     return figure
 
 
@@ -136,7 +142,17 @@ def report_content(result: RunResult, manifest: Mapping[str, Any]) -> ReportCont
     why = comparison if isinstance(comparison, str) else "no comparison was made."
     content: dict[str, Any] = {}
     board = (_board_table(provenance["board"]),) if provenance.get("board", {}).get("binaries") else ()
-    content["analysis"] = (*_analysis_pictures(recording, comparison, str(result.settings["protocol"])), *board)
+    compared = comparison if isinstance(comparison, Comparison) else None
+    of = Shown(recording, 0.0, min(recording.duration_ms, MOST_ANALYSED_MS), SHOWN_MS, str(result.settings["protocol"]), compared, spec)
+    pictures = _pictures(of)
+    if of.areas is None:
+        content["raster"] = Picture(statistics_figures.raster_figure(recording), "Spikes of a sample of neurons by population")
+        content["rates"] = Picture(
+            _rates_figure(spec, recording, compared), "Mean rate by population against published values and the reference's seeds"
+        )
+    else:
+        content |= {name: pictures.pop(name) for name in ("raster", "rates") if name in pictures}
+    content["analysis"] = (*pictures.values(), *board)
     if isinstance(comparison, Comparison):
         content["verdict"] = Verdict(comparison.verdict, _verdict_sentence(comparison))
         content["accuracy"] = _accuracy_table(comparison)
@@ -158,14 +174,12 @@ def report_content(result: RunResult, manifest: Mapping[str, Any]) -> ReportCont
         subtitle=f"{spec.model} on the {result.backend}, {scale}, {spec.drive} drive, seed {result.settings['seed']}",
         created=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         numbers=tuple(numbers),
-        raster=Picture(statistics_figures.raster_figure(recording), "Spikes of a sample of neurons by population"),
         literature=literature_rows() if spec.model == "pd14" and scale == FULL_SCALE else (),
         drive=spec.drive,
         warnings=_warnings(result),
         overrides=tuple(Override(o.key, o.default, o.value) for o in result.model.document.overrides),
         parameters=_parameters(result),
         stages=Table(("stage", "wall time (s)"), tuple((name, f"{t:.2f}") for name, t in result.stage_times_s.items())),
-        rates=Picture(_rates_figure(spec, recording, comparison), "Mean rate by population against published values and the reference's seeds"),
         provenance=manifest,
         citations=tuple(Citation(s.citation, s.doi) for s in result.model.content.sources.values()),
         command=str(manifest.get("command", "")),
@@ -173,20 +187,25 @@ def report_content(result: RunResult, manifest: Mapping[str, Any]) -> ReportCont
     )
 
 
-def _analysis_pictures(recording: Recording, comparison: Comparison | str | None, protocol: str) -> tuple[Picture, ...]:
-    """Draw what stands below the first screen: verdict, distributions, spectra and rates in time, of the first minute of a long run."""
-    compared = comparison if isinstance(comparison, Comparison) else None
-    of = Shown(recording, 0.0, min(recording.duration_ms, MOST_ANALYSED_MS), SHOWN_MS, protocol, compared)
-    shown = {
-        "distributions": ("Distributions of single-neuron rates, CVs of intervals and correlations of pairs", ""),
-        "verdict": ("Verdict by population and statistic", "Value over threshold."),
-        "activity": ("Population rates in time", ""),
-        "potentials": ("Membrane potentials of a sample of neurons in time", ""),
-        "spectra": ("Power spectra of population activity", "Power above the dotted line is common to a population's neurons; triangles mark peaks."),
-    }
+#: Figures below the first screen by name, with what they show and a caption.
+BELOW = {
+    "distributions": ("Distributions of single-neuron rates, CVs of intervals and correlations of pairs", ""),
+    "verdict": ("Verdict by population and statistic", "Value over threshold."),
+    "activity": ("Rates in time", ""),
+    "statistics": ("Irregularity, synchrony and correlations by area and population", ""),
+    "potentials": ("Membrane potentials of a sample of neurons in time", ""),
+    "spectra": ("Power spectra of population activity", "Power above the dotted line is common to a population's neurons; triangles mark peaks."),
+}
+#: Figures of networks of several areas that stand on the first screen.
+FIRST = {"raster": ("Spikes of a sample of neurons of three areas", ""), "rates": ("Map of mean rates, areas by populations", "")}
+
+
+def _pictures(of: Shown) -> dict[str, Picture]:
+    """Draw verdict, distributions, spectra and rates in time, of the first minute of a long run; of several areas the first screen, too."""
+    shown = BELOW if of.areas is None else FIRST | BELOW
     missing = unavailable(of)
-    figures = run_figures(of, [name for name in shown if name not in missing])
-    return tuple(Picture(figure, *shown[name]) for name, figure in figures.items())
+    figures = run_figures(of, [name for name in shown if name in figure_names(of) and name not in missing])
+    return {name: Picture(figure, *shown[name]) for name, figure in figures.items()}
 
 
 def _verdict_sentence(c: Comparison) -> str:
@@ -276,7 +295,7 @@ def _board_warnings(board: Mapping[str, Any]) -> list[str]:
     return found + ([f"Faults were injected into the virtual board: {board['injected']}."] if board.get("injected") else [])
 
 
-def _rates_figure(spec: NetworkSpec, recording: Recording, comparison: Comparison | str | None) -> Figure:
+def _rates_figure(spec: NetworkSpec, recording: Recording, comparison: Comparison | None) -> Figure:
     published = {p.name: rate for p, rate in zip(spec.populations, spec.expected_rates, strict=True) if not p.is_source}
     rates = {name: rate for name, rate in recording.rates().items() if name in published}
-    return statistics_figures.rates_figure(rates, recording.duration_ms, published, comparison if isinstance(comparison, Comparison) else None)
+    return statistics_figures.rates_figure(rates, recording.duration_ms, published, comparison)

@@ -7,7 +7,7 @@ meaning without a word or a number beside them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -67,30 +67,60 @@ def raster_figure(recording: Recording, *, duration_ms: float = 500.0, start_ms:
         But at least this many of each, if it has them.
     """
     stop_ms = min(start_ms + duration_ms, recording.duration_ms)
-    shown = recording.window(start_ms, stop_ms)
-    there = recording.recorded
-    share = min(1.0, n_rows / max(1, sum(there)))
-    rows = [min(size, max(least, round(share * size))) for size in there]
-    tops = np.concatenate([[0], np.cumsum(rows)])
     figure = Figure(figsize=(7.0, 4.6), layout="constrained")
     axes = figure.add_subplot()
-    for p, (name, colour) in enumerate(zip(recording.names, population_colours(recording.names), strict=True)):
+    n_shown, n = draw_raster(axes, recording.window(start_ms, stop_ms), range(len(recording.names)), start_ms, n_rows, least)
+    axes.set(xlim=(start_ms, stop_ms), xlabel="time after warm-up (ms)")
+    axes.set_title(f"spikes of {n_shown:,} of {n:,} neurons", fontsize=10)
+    return figure
+
+
+def draw_raster(
+    axes: Axes, shown: Recording, populations: Iterable[int], start_ms: float, n_rows: int, least: int, *, size: float = 2.4
+) -> tuple[int, int]:
+    """Draw spikes of a share of the neurons of some populations, the first on top.
+
+    Parameters
+    ----------
+    axes : Axes
+    shown : Recording
+        The window to be drawn.
+    populations : iterable of int
+        Which, as indices.
+    start_ms : float
+        Time at which the window begins, on the axis (ms).
+    n_rows, least : int
+        About so many neurons altogether, and at least so many of each population.
+    size : float
+        Of a dot (points).
+
+    Returns
+    -------
+    n_shown, n : int
+        Neurons shown, and neurons there are.
+    """
+    chosen = list(populations)
+    there = [shown.recorded[p] for p in chosen]
+    share = min(1.0, n_rows / max(1, sum(there)))
+    rows = [min(n, max(least, round(share * n))) for n in there]
+    tops = np.concatenate([[0], np.cumsum(rows)])
+    names = [shown.names[p] for p in chosen]
+    for i, (name, colour) in enumerate(zip(names, population_colours(names), strict=True)):
         step, neuron = shown.population(name)
         # Neurons are interchangeable within a population, so evenly spaced ones are a fair sample.
-        chosen = np.arange(rows[p]) * there[p] // max(1, rows[p])
-        place = np.searchsorted(chosen, neuron)
-        place[place == len(chosen)] = 0
-        kept = chosen[place] == neuron if len(chosen) else np.zeros(len(neuron), dtype=bool)
-        times = start_ms + (step[kept] - shown.start_step) * recording.dt
-        axes.plot(times, tops[p] + place[kept], color=colour, linestyle="", marker=".", markersize=2.4, markeredgewidth=0, rasterized=True)
+        sample = np.arange(rows[i]) * there[i] // max(1, rows[i])
+        place = np.searchsorted(sample, neuron)
+        place[place == len(sample)] = 0
+        kept = sample[place] == neuron if len(sample) else np.zeros(len(neuron), dtype=bool)
+        times = start_ms + (step[kept] - shown.start_step) * shown.dt
+        axes.plot(times, tops[i] + place[kept], color=colour, linestyle="", marker=".", markersize=size, markeredgewidth=0, rasterized=True)
     for edge in tops[1:-1]:
         axes.axhline(edge, color="0.85", linewidth=0.6, zorder=0)
-    axes.set_yticks((tops[:-1] + tops[1:]) / 2, [f"{name}" for name in recording.names])
+    axes.set_yticks((tops[:-1] + tops[1:]) / 2, names)
     axes.tick_params(axis="y", length=0)
-    axes.set(xlim=(start_ms, stop_ms), ylim=(max(1, tops[-1]), 0), xlabel="time after warm-up (ms)")
-    axes.set_title(f"spikes of {tops[-1]:,} of {sum(recording.sizes):,} neurons", fontsize=10)
+    axes.set(ylim=(max(1, tops[-1]), 0))
     _plain(axes)
-    return figure
+    return int(tops[-1]), sum(shown.sizes[p] for p in chosen)
 
 
 def rates_figure(

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from spinn_mam.comparison import Comparison
 from spinn_mam.deployment import Deployment
+from spinn_mam.multi_area.areas import POPULATIONS, Areas, find_areas
 from spinn_mam.network.spec import NetworkSpec
 from spinn_mam.recording import Recording
 
@@ -29,7 +30,10 @@ def reference_rates(comparison: Comparison) -> dict[str, tuple[float, float]]:
 
 
 def rates_table(recording: Recording, spec: NetworkSpec, comparison: Comparison | str | None) -> Table:
-    """Rates of the run beside the published ones and those of the reference."""
+    """Rates of the run beside the published ones and those of the reference; of several areas, an area a row and a population a column."""
+    areas = find_areas(recording.names)
+    if areas is not None and areas.n > 1:
+        return _area_rates_table(recording, areas)
     table = Table(box=box.SIMPLE_HEAD, title=f"Mean rates over {recording.duration_ms / 1000:g} s (spikes/s)", title_justify="left")
     table.add_column("population")
     reference = reference_rates(comparison) if isinstance(comparison, Comparison) else {}
@@ -44,6 +48,18 @@ def rates_table(recording: Recording, spec: NetworkSpec, comparison: Comparison 
             mean, sd = reference[population.name]
             cells += [f"{mean:.3f} ± {sd:.3f}", f"{100 * (rates[population.name] / mean - 1):+.1f} %" if mean else "-"]
         table.add_row(population.name, *cells)
+    return table
+
+
+def _area_rates_table(recording: Recording, areas: Areas) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, title=f"Mean rates over {recording.duration_ms / 1000:g} s (spikes/s)", title_justify="left")
+    table.add_column("area")
+    for heading in (*POPULATIONS, "all"):
+        table.add_column(heading, justify="right")
+    known = recording.rates()
+    rates = [known.get(name, np.nan) for name in recording.names]
+    for area, row in zip(areas.names, np.column_stack([areas.grid(rates), areas.mean(rates, recording.sizes)]), strict=True):
+        table.add_row(area, *("" if np.isnan(rate) else f"{rate:.2f}" for rate in row))
     return table
 
 

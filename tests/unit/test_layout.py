@@ -16,7 +16,7 @@ LEVELS = [
     {"errors", "compiled"},
     {"units", "network", "machine", "recording", "provenance"},
     {"models", "fixed_point", "expander", "partitioning", "deployment", "analysis", "spectra", "formats", "energy", "virtual_board"},
-    {"comparison", "real_time"},
+    {"comparison", "real_time", "multi_area"},
     {"nest_reference"},
     {"backends", "bench"},
     {"pynn"},
@@ -39,6 +39,7 @@ ONLY = {
     "formats": {"recording", "errors"},
     "real_time": {"network", "machine", "deployment", "partitioning", "recording", "errors"},
     "comparison": {"analysis", "recording", "errors"},
+    "multi_area": {"analysis", "spectra", "models", "network", "recording", "errors"},
 }
 #: Where a package may be imported.
 ONE_PLACE = {
