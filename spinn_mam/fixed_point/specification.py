@@ -219,6 +219,7 @@ def simulate(
     layout: Literal["combined", "split"] = "combined",
     slices: Sequence[int] | None = None,
     i_init: Sequence[tuple[int, int]] | None = None,
+    drive_receptors: Sequence[int] | None = None,
 ) -> Trace:
     """Simulate a small network.
 
@@ -232,8 +233,8 @@ def simulate(
         Initial potentials (mV, s16.15).
     n_steps : int
     drive : callable(step, neuron) -> int
-        Further excitatory input of a neuron that is due in a step, in units of the ring buffer (at least 0). In the
-        combined layout it enters the slot by one saturating addition; in the split layout a Poisson core hands it over.
+        Further input of a neuron that is due in a step, in units of the ring buffer (at least 0). In the combined layout
+        it enters the slot by one saturating addition; in the split layout a Poisson core hands it over.
     sources : callable(step) -> sequence of int
         Indices (from n_neurons on) of the sources that spike in a step, in order, once for each spike.
     layout : str
@@ -242,6 +243,8 @@ def simulate(
         Neurons of each neuron core, in their order (default: all on one). Matters for carries of the split layout.
     i_init : sequence of (int, int), optional
         Initial excitatory and inhibitory currents (nA, s16.15; default 0).
+    drive_receptors : sequence of int, optional
+        Receptor of each neuron that ``drive`` goes to (default: all EXCITATORY).
 
     Returns
     -------
@@ -251,6 +254,7 @@ def simulate(
     depth = 1 + max((s.delay for s in synapses), default=1)
     n_cores = 1 + max((s.core for s in synapses), default=0) if layout == "split" else 1
     bounds = _bounds(slices or [n])
+    driven = drive_receptors or [EXCITATORY] * n
     # ring[slot][core][receptor][neuron]; the 16-bit slots cannot tell 65,535 reached from 65,535 passed, so the true sums are kept beside them
     ring = [[[[0] * n for _ in range(2)] for _ in range(n_cores)] for _ in range(depth)]
     sums = [[[[0] * n for _ in range(2)] for _ in range(n_cores)] for _ in range(depth)]
@@ -265,7 +269,9 @@ def simulate(
     for step in range(n_steps):
         now = step % depth
         trace_v.append([state.v for state in states])
-        extra = [[drive(step, i) for i in range(n)], [0] * n]
+        extra = [[0] * n, [0] * n]
+        for i, r in enumerate(driven):
+            extra[r][i] = drive(step, i)
         slots = [_due([core[r] for core in ring[now]], extra[r], layout, bounds) for r in range(2)]
         for r in range(2):
             _count([core[r] for core in sums[now]], extra[r], layout, bounds, overflows)

@@ -44,7 +44,7 @@ neurons = st.builds(
     V_th=st.floats(-58, -50),
     t_ref=st.floats(0, 3),
 )
-drives = st.none() | st.builds(PoissonDrive, rate=st.floats(1, MAX_MEAN * 9_999), weight=st.floats(0, 3000), delay=st.just(DT))
+drives = st.none() | st.builds(PoissonDrive, rate=st.floats(1, MAX_MEAN * 9_999), weight=st.floats(-3000, 3000), delay=st.just(DT))
 populations = st.builds(
     Population, name=st.just(""), size=st.integers(1, 5), neuron=neurons, I_e=st.floats(-300, 900), V0_mean=st.floats(-70, -50), drive=drives
 )
@@ -110,8 +110,8 @@ def unused(kind):
 
 
 @st.composite
-def split_layouts(draw, spec):
-    """Any number of neurons a core, one to four synapse cores for each, delays beyond the ring buffers or not."""
+def split_layouts(draw, spec, synapses):
+    """Any number of neurons a core, one to four synapse cores for each, ring buffers of any length, often one slot short of a delay."""
     n = len(spec.populations)
     per_core = [draw(st.integers(1, p.size)) for p in spec.populations]
     rows = []
@@ -128,7 +128,8 @@ def split_layouts(draw, spec):
     k = draw(st.integers(1, 4))
     table = np.array(draw(st.lists(st.lists(st.integers(0, k - 1), min_size=len(rows), max_size=len(rows)), min_size=n, max_size=n)), np.int16)
     table[:, drive] = -1
-    slots = np.array(draw(st.lists(st.integers(1, 20), min_size=n, max_size=n)))
+    short = st.sampled_from(sorted({max(1, s.delay - 1) for s in synapses} or {1}))
+    slots = np.array(draw(st.lists(short | st.integers(1, 20), min_size=n, max_size=n)))
     return Cores(
         Partition(**unused(Partition) | {"slices": slices, "neurons_per_core": np.array(per_core), "delay_slots": slots, "synapse_core": table})
     )
@@ -169,10 +170,11 @@ def check(data, threads, spec, synapses, cores=None, seen=lambda split: split):
                 out += [i] * count
         return out
 
-    arguments = {"layout": "combined"}
+    receptors = [int(p.drive is not None and p.drive.weight < 0) for p in spec.populations]
+    arguments = {"layout": "combined", "drive_receptors": [receptors[p] for p in population[:n_neurons]]}
     if cores is not None:
         synapses = [replace(s, core=cores.core_of(spec, population, local, s)) for s in synapses]
-        arguments = {"layout": "split", "slices": cores.sizes}
+        arguments |= {"layout": "split", "slices": cores.sizes}
     own_shifts = [tuple(shifts[p]) for p in population[:n_neurons]]
     expected = specification.simulate(constants, own_shifts, synapses, v0, n_steps, drive=drive, sources=source, **arguments)
 
@@ -207,7 +209,7 @@ def test_spikes_and_potentials_are_equal(threads, network, data):
 @settings(max_examples=200, deadline=None)
 @given(network=networks(), data=st.data())
 def test_they_are_equal_in_the_split_layout(threads, network, data):
-    check(data, threads, *network, data.draw(split_layouts(network[0])))
+    check(data, threads, *network, data.draw(split_layouts(*network)))
 
 
 def _changed(field, change):
@@ -241,7 +243,7 @@ def test_a_wrong_sum_is_found(fault, monkeypatch):
     @settings(max_examples=300, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
     @given(network=networks(), data=st.data())
     def compare(network, data):
-        check(data, 1, *network, data.draw(split_layouts(network[0])), WRONG.get(fault, lambda cores: cores))
+        check(data, 1, *network, data.draw(split_layouts(*network)), WRONG.get(fault, lambda cores: cores))
 
     with pytest.raises((AssertionError, ExceptionGroup)):
         compare()

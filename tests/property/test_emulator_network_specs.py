@@ -1,4 +1,4 @@
-"""Networks other than the microcircuit, through the backend's own build: other time steps, single neurons, no synapses, sources."""
+"""Networks other than the microcircuit, through the backend's own build: other time steps, single neurons, no synapses, sources, inhibitory input."""
 
 import numpy as np
 import pytest
@@ -18,13 +18,17 @@ SEED, N_STEPS = 7, 300
 
 
 def network(dt):
-    """Two populations of unlike neurons, a single neuron, and sources that are on for a while; one projection has no synapses."""
+    """Two populations of unlike neurons, a single neuron, one whose Poisson input inhibits, and sources that are on for a while.
+
+    One projection has no synapses; the sources excite two populations and inhibit a third.
+    """
     fast = NeuronParameters(250.0, 10.0, 0.5 + dt, 0.5 + dt, -65.0, -65.0, -50.0, 2.0)
     slow = NeuronParameters(400.0, 25.0, 3.0, 5.0, -70.0, -68.0, -52.0, 0.0)
     populations = (
         Population("fast", 23, fast, 330.0, -58.0, 5.0, PoissonDrive(1000.0 / dt, 40.0, dt)),
         Population("one", 1, slow, 320.0, -60.0, 0.0),
         Population("slow", 12, slow, 250.0, -60.0, 3.0, PoissonDrive(500.0 / dt, 20.0, dt)),
+        Population("inhibited", 14, fast, 620.0, -58.0, 5.0, PoissonDrive(1000.0 / dt, -60.0, dt)),
         Population("sources", 9, None, source_rate=100.0 / dt, source_start=20 * dt, source_stop=200 * dt),
     )
 
@@ -38,11 +42,13 @@ def network(dt):
         projection(1, 0, 30, -150.0, 2 * dt),
         projection(2, 0, 80, -120.0, 5 * dt),
         projection(2, 1, 10, 80.0, 150 * dt),
-        projection(3, 1, 9, 200.0, 2 * dt),
-        projection(3, 2, 40, 150.0, 4 * dt),
+        projection(4, 1, 9, 200.0, 2 * dt),
+        projection(4, 2, 40, 150.0, 4 * dt),
+        projection(4, 3, 60, -170.0, 3 * dt),
+        projection(3, 0, 50, 40.0, 2 * dt),
         projection(1, 2, 0, 10.0, dt),
     )
-    return NetworkSpec("unlike", dt, populations, projections, (20.0, 5.0, 20.0, 100.0), "")
+    return NetworkSpec("unlike", dt, populations, projections, (20.0, 5.0, 20.0, 20.0, 100.0), "")
 
 
 @pytest.mark.parametrize("dt", [0.1, 0.25, 1.0])
@@ -79,13 +85,15 @@ def test_spikes_equal_the_specification(dt, procedural):
 
     def sources(step):
         on = range(n_neurons, len(population)) if 20 <= step < 200 else ()
-        return [i for i in on for _ in range(count(step, i, spec.populations[3].source_rate, "source"))]
+        return [i for i in on for _ in range(count(step, i, spec.populations[-1].source_rate, "source"))]
 
     constants = [lif_constants(spec.populations[p].neuron, spec.populations[p].I_e, dt) for p in population[:n_neurons]]
     start = initial_potentials(spec, layout, SEED)[layout.state_of[:n_neurons]].tolist()
-    expected = simulate(constants, [tuple(shifts[p]) for p in population[:n_neurons]], synapses, start, N_STEPS, drive=drive, sources=sources)
+    own_shifts = [tuple(shifts[p]) for p in population[:n_neurons]]
+    inhibited = [int(spec.names[p] == "inhibited") for p in population[:n_neurons]]
+    expected = simulate(constants, own_shifts, synapses, start, N_STEPS, drive=drive, sources=sources, drive_receptors=inhibited)
     assert list(zip((step - 1).tolist(), neuron.tolist(), strict=True)) == expected.spikes
-    fired = np.bincount(population[neuron], minlength=4)
+    fired = np.bincount(population[neuron], minlength=5)
     assert (fired > 0).all()
     delivered = sum(s + synapse.delay < N_STEPS for s, i in expected.spikes for synapse in synapses if synapse.source == i)
     assert emulation.counters.n_events == delivered

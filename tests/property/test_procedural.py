@@ -60,7 +60,7 @@ populations = st.builds(
     I_e=st.floats(-100, 700),
     V0_mean=st.floats(-66, -51),
     V0_sd=st.floats(0, 4),
-    drive=st.none() | st.builds(PoissonDrive, rate=st.floats(10, 80_000), weight=st.floats(0, 30), delay=st.just(DT)),
+    drive=st.none() | st.builds(PoissonDrive, rate=st.floats(10, 80_000), weight=st.floats(-15, 30), delay=st.just(DT)),
 )
 sources = st.builds(Population, name=st.just(""), size=st.integers(1, 20), neuron=st.none(), source_rate=st.floats(0, 20_000))
 # from constant to far beyond a sign change, and so large that some do not fit 16 bits
