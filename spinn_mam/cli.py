@@ -22,7 +22,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from spinn_mam import __version__, bench_commands, board_commands, result_commands
+from spinn_mam import __version__, bench_commands, board_commands, result_commands, theory_commands
 from spinn_mam.errors import AccuracyError, RunFailedError, SpinnMamError, UsageError
 
 app = typer.Typer(
@@ -293,7 +293,7 @@ def compare(
         raise AccuracyError(f"the run does not agree with the reference: {', '.join(failed)}")
 
 
-for verb in (result_commands.plot, result_commands.export, result_commands.cite):
+for verb in (theory_commands.theory, result_commands.plot, result_commands.export, result_commands.cite):
     app.command()(verb)
 
 

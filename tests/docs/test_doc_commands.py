@@ -65,7 +65,7 @@ def invoke(args: list[str]) -> None:
 
 def test_there_are_commands() -> None:
     assert len(ALL) > 25
-    assert {args[0] for _, args in ALL} == {"run", "plan", "show", "machines", "compare", "plot", "export", "cite", "board", "bench"}
+    assert {args[0] for _, args in ALL} == {"run", "plan", "show", "theory", "machines", "compare", "plot", "export", "cite", "board", "bench"}
 
 
 @pytest.mark.parametrize("args", [args for _, args in ALL], ids=[f"{page.stem}: {' '.join(args)}"[:80] for page, args in ALL])

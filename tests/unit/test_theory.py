@@ -1,0 +1,233 @@
+"""Mean-field theory: the transfer function against direct integration, derivatives against differences, fixed points, the command."""
+
+import dataclasses
+import json
+import math
+
+import numpy as np
+import pytest
+from scipy.integrate import quad
+from scipy.special import erfcx
+from typer.testing import CliRunner
+
+from spinn_mam.cli import app
+from spinn_mam.errors import RunFailedError, UsageError
+from spinn_mam.models import load_model
+from spinn_mam.models.theory import MeanField, find_fixed_points, stationary_rates, stationary_state
+from spinn_mam.models.theory.fixed_points import newton, starting_rates
+from spinn_mam.models.theory.siegert import ALPHA, Neurons, siegert, siegert_slopes
+from spinn_mam.network.spec import Distribution, NetworkSpec, NeuronParameters, PoissonDrive, Population, Projection
+
+LIF = NeuronParameters(C_m=250.0, tau_m=10.0, tau_syn_ex=0.5, tau_syn_in=0.5, E_L=-65.0, V_reset=-65.0, V_th=-50.0, t_ref=2.0)
+
+
+def neurons(n: int) -> Neurons:
+    return Neurons(*(np.full(n, x) for x in (10.0, 2.0, 15.0, 0.0)))
+
+
+def by_quadrature(mean: float, variance: float) -> float:
+    shift = ALPHA / 2 * math.sqrt(0.05)
+    a, b = (-mean / math.sqrt(variance) + shift, (15.0 - mean) / math.sqrt(variance) + shift)
+    inside = [u for u in (-1.0, 0.0, 1.0, 2.0, 4.0) if a < u < b] or None
+    integral = quad(lambda u: erfcx(-u), a, b, epsabs=0, epsrel=1e-12, limit=500, points=inside)[0]
+    return float(1000.0 / (2.0 + 10.0 * math.sqrt(math.pi) * integral))
+
+
+def test_alpha_is_the_published_constant() -> None:
+    assert pytest.approx(2.0652531522312172, rel=1e-14) == ALPHA  # sqrt(2) |zeta(1/2)|: Abramowitz and Stegun, chapter 23
+
+
+def test_transfer_equals_direct_integration() -> None:
+    rng = np.random.default_rng(3)
+    mean, variance = rng.uniform(-20, 60, 150), 10 ** rng.uniform(-1, 3, 150)
+    rates = siegert(neurons(150), mean, variance, np.array([0.5]))
+    expected = np.array([by_quadrature(m, v) for m, v in zip(mean, variance, strict=True)])
+    shown = expected > 1e-100
+    assert shown.sum() > 120
+    assert np.allclose(rates[shown], expected[shown], rtol=1e-11)
+
+
+def test_transfer_in_its_limits() -> None:
+    mean = np.array([-1e9, 14.0, 15.0, 30.0, 1e9, 30.0])
+    variance = np.array([4.0, 0.0, 0.0, 0.0, 4.0, 1e-12])
+    rates = siegert(neurons(6), mean, variance, np.array([0.5]))
+    noiseless = 1000.0 / (2.0 + 10.0 * math.log(30.0 / 15.0))
+    assert np.allclose(rates, [0.0, 0.0, 0.0, noiseless, 500.0, noiseless], rtol=1e-6)
+    assert np.isfinite(np.array(dataclasses.astuple(siegert_slopes(neurons(6), mean, variance, np.array([0.5]))))).all()
+
+
+def test_derivatives_equal_differences() -> None:
+    rng = np.random.default_rng(4)
+    mean, variance = rng.uniform(-5, 40, 400), rng.uniform(1, 10, 400) ** 2
+    mean[:50], variance[:50] = rng.uniform(16, 40, 50), 0.0
+    tau, h, n = np.full(400, 0.5), 1e-5, neurons(400)
+    slopes = siegert_slopes(n, mean, variance, tau)
+    noisy = variance > 0
+    for found, plus, minus, where in (
+        (slopes.by_mean, (mean + h, variance, tau), (mean - h, variance, tau), noisy | True),
+        (slopes.by_variance, (mean, variance + h, tau), (mean, variance - h, tau), noisy),
+        (slopes.by_tau_syn, (mean, variance, tau + h), (mean, variance, tau - h), noisy),
+    ):
+        difference = (siegert(n, *plus) - siegert(n, *minus)) / (2 * h)
+        assert np.allclose(found[where], difference[where], rtol=1e-6, atol=1e-7)
+        assert np.abs(found[where]).max() > 0.01
+
+
+def mixed() -> NetworkSpec:
+    """Return a network with two synaptic time constants, a spread of weights, a source that lasts, one that ends and both kinds of drive."""
+    slow = dataclasses.replace(LIF, tau_syn_in=2.0)
+    delay = Distribution(1.5, 0.75, 0.05)
+    return NetworkSpec(
+        model="mixed",
+        dt=0.1,
+        populations=(
+            Population("E", 800, slow, drive=PoissonDrive(12_000.0, 87.8, 1.5)),
+            Population("S", 100, None, source_rate=20.0),
+            Population("I", 200, LIF, I_e=350.0),
+            Population("T", 10, None, source_rate=900.0, source_stop=10.0),
+        ),
+        projections=(
+            Projection(0, 0, 80_000, Distribution(87.8, 40.0, 0.0), delay),
+            Projection(2, 0, 20_000, Distribution(-400.0, 40.0, -np.inf, 0.0), delay),
+            Projection(0, 2, 20_000, Distribution(87.8, 8.78, 0.0), delay),
+            Projection(1, 2, 10_000, Distribution(100.0, 0.0), delay),
+            Projection(3, 0, 10_000, Distribution(100.0, 0.0), delay),
+        ),
+        expected_rates=(1.0, 20.0, 1.0, 0.0),
+        expected_rates_source="none",
+    )
+
+
+def test_input_is_that_of_the_drawn_synapses() -> None:
+    """Sums over a million drawn weights, kept where they are positive, against the moments of the distribution."""
+    spec = mixed()
+    rates = np.array([3.0, 7.0])
+    mean, variance, tau = MeanField.of(spec).input(rates)
+    weights = np.random.default_rng(5).normal(87.8, 40.0, 2_000_000)
+    weights = weights[weights > 0] * 0.5 / 250.0  # mV
+    inhibitory = 400.0 * 2.0 / 250.0
+    drive = 87.8 * 0.5 / 250.0
+    expected = 10.0 * (0.1 * 3.0 * weights.mean() - 0.025 * 7.0 * inhibitory + 12.0 * drive)
+    parts = 10.0 * np.array([0.1 * 3.0 * (weights**2).mean() + 12.0 * drive**2, 0.025 * 7.0 * inhibitory**2 * 1.01])
+    assert mean[0] == pytest.approx(expected, abs=2e-3)
+    assert variance[0] == pytest.approx(parts.sum(), rel=1e-3)
+    assert tau[0] == pytest.approx((parts @ [0.5, 2.0]) / parts.sum(), rel=1e-3)
+    source = 100.0 * 0.5 / 250.0
+    assert mean[1] == pytest.approx(350.0 * 10.0 / 250.0 + 10.0 * (0.1 * 3.0 * 87.8 * 0.5 / 250.0 + 0.05 * 20.0 * source))
+
+
+@pytest.mark.parametrize("name", ["pd14", "mixed"])
+def test_gain_equals_differences(name: str) -> None:
+    field = MeanField.of(mixed() if name == "mixed" else load_model("pd14").network())
+    rates, h = np.linspace(2.0, 9.0, len(field.names)), 1e-4
+    difference = np.array([(field.transfer(rates + h * e) - field.transfer(rates - h * e)) / (2 * h) for e in np.eye(len(rates))]).T
+    assert np.allclose(field.gain(rates), difference, atol=1e-6)
+    assert np.abs(difference).max() > 0.1
+
+
+def test_stationary_rates_cover_sources() -> None:
+    spec = mixed()
+    rates = stationary_rates(spec)
+    assert rates[1] == 20.0
+    assert rates[3] == 0.0
+    field = MeanField.of(spec)
+    assert np.allclose(field.transfer(rates[[0, 2]]), rates[[0, 2]], rtol=1e-10)
+
+
+def test_pd14_is_near_its_simulated_rates() -> None:
+    spec = load_model("pd14").network()
+    rates = stationary_rates(spec)
+    expected = np.array(spec.expected_rates)
+    assert np.corrcoef(rates, expected)[0, 1] > 0.998
+    assert np.abs(rates - expected).max() < 0.5
+
+
+def test_scaling_in_degrees_with_the_rates_of_theory_keeps_them() -> None:
+    full = stationary_rates(load_model("pd14").network())
+    targets = f"rates.full_scale={full.tolist()}"
+    scaled = stationary_rates(load_model("pd14", [targets]).network(1.0, 0.2))
+    assert np.allclose(scaled, full, rtol=1e-4)  # numbers of synapses are rounded
+    others = stationary_rates(load_model("pd14").network(1.0, 0.2))
+    assert not np.allclose(others, full, rtol=3e-2)  # with rates of simulations as targets theory moves
+
+
+def bistable() -> MeanField:
+    """One excitatory population that keeps itself active or silent."""
+    return MeanField.of(
+        NetworkSpec(
+            model="bistable",
+            dt=0.1,
+            populations=(Population("E", 1000, LIF, drive=PoissonDrive(4000.0, 87.8, 1.5)),),
+            projections=(Projection(0, 0, 600_000, Distribution(87.8, 0.0), Distribution(1.5, 0.0)),),
+            expected_rates=(1.0,),
+            expected_rates_source="none",
+        )
+    )
+
+
+def test_both_states_of_a_bistable_population_are_found_with_their_basins() -> None:
+    field = bistable()
+    search = find_fixed_points(field, 100)
+    low, high = search.points
+    assert low.stable
+    assert high.stable
+    assert low.rates[0] < 10.0
+    assert high.rates[0] > 100.0
+    # the unstable one between them is the border: the number of starts below it is the number that goes to the low state
+    grid = np.linspace(low.rates[0] + 0.01, high.rates[0] - 0.01, 20001)[:, None]
+    border = grid[np.flatnonzero(np.diff(np.sign(field.transfer(grid) - grid)[:, 0]))[0], 0]
+    starts = starting_rates(field, 100, 1)
+    starts[0] = 0.0
+    below = int((starts < border).sum())
+    assert 10 < below < 100
+    assert low.starts == (below, below)
+    assert high.starts == (100 - below, 100 - below)
+    assert search.not_converged == (0, 0)
+    assert search.difference < 1e-9
+
+
+def test_newton_finds_the_unstable_point_and_says_so() -> None:
+    field = bistable()
+    low, high = find_fixed_points(field, 20).points
+    rates, converged = newton(field, np.linspace(low.rates[0], high.rates[0], 200)[:, None])
+    between = rates[converged & (rates[:, 0] > low.rates[0] + 1) & (rates[:, 0] < high.rates[0] - 1)]
+    assert len(between)
+    assert field.gain(between[0])[0, 0] > 1.0
+
+
+def test_a_network_without_a_stable_state_is_said_to_have_none() -> None:
+    """Excitation that grows by itself and calls up inhibition: the two chase each other for ever."""
+    drives = (PoissonDrive(7000.0, 87.8, 1.5), PoissonDrive(4000.0, 87.8, 1.5))
+    synapses = ((0, 0, 800_000, 87.8), (1, 0, 600_000, -87.8), (0, 1, 400_000, 87.8), (1, 1, 10_000, -87.8))
+    field = MeanField.of(
+        NetworkSpec(
+            model="cycle",
+            dt=0.1,
+            populations=tuple(Population(name, 1000, LIF, drive=drive) for name, drive in zip("EI", drives, strict=True)),
+            projections=tuple(Projection(s, t, n, Distribution(w, 0.0), Distribution(1.5, 0.0)) for s, t, n, w in synapses),
+            expected_rates=(1.0, 1.0),
+            expected_rates_source="none",
+        )
+    )
+    with pytest.raises(RunFailedError, match="no stable stationary state"):
+        stationary_state(field)
+    rates, converged = newton(field, np.random.default_rng(2).uniform(0, 100, (200, 2)))
+    assert converged.any()
+    assert all(np.linalg.eigvals(m).real.max() > 1.0 for m in field.gain(rates[converged]))
+
+
+def test_a_network_without_neurons_is_refused() -> None:
+    spec = dataclasses.replace(mixed(), populations=mixed().populations[1:2], projections=(), expected_rates=(20.0,))
+    with pytest.raises(UsageError, match="no neurons"):
+        stationary_rates(spec)
+
+
+def test_the_command_prints_rates_eigenvalue_and_time() -> None:
+    result = CliRunner().invoke(app, ["theory", "pd14", "--starts", "5"], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "largest eigenvalue of the gain matrix: 0.118" in result.output
+    assert "took" in result.output
+    data = json.loads(CliRunner().invoke(app, ["theory", "pd14", "--starts", "5", "--json"], catch_exceptions=False).output)
+    rates = stationary_rates(load_model("pd14").network())
+    assert [p["rate"] for p in data["populations"].values()] == pytest.approx(rates.tolist(), rel=1e-9)
+    assert data["search"]["fixed_points"][0]["starts"] == [5, 5]
