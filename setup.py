@@ -32,7 +32,24 @@ setup(
     python_requires=">=3.11",
     packages=[*find_packages(include=["spinn_mam", "spinn_mam.*"], exclude=["spinn_mam.board_configs"]), "spinn_mam.board_configs"],
     package_dir={"spinn_mam.board_configs": "board_configs"},
-    package_data={"": ["*.toml", "*.csv", "*.npz", "*.json", "data/*.npz", "data/*.json", "*.html", "*.css", "*.bib", "*.md", "py.typed"]},
+    package_data={
+        "": [
+            "*.toml",
+            "*.csv",
+            "*.npz",
+            "*.json",
+            "data/*.npz",
+            "data/*.json",
+            "facts/*.csv",
+            "facts/*.npz",
+            "facts/*.md",
+            "*.html",
+            "*.css",
+            "*.bib",
+            "*.md",
+            "py.typed",
+        ]
+    },
     install_requires=[
         "numpy>=2.4,<3",
         "scipy>=1.17",

@@ -12,7 +12,7 @@ from typing import Any
 from spinn_mam.errors import UnitError
 
 #: Canonical units of the package, and how the unit library spells them.
-CANONICAL = {"ms": "ms", "mV": "mV", "pF": "pF", "pA": "pA", "spikes/s": "1/s", "mm2": "mm**2", "": "dimensionless"}
+CANONICAL = {"ms": "ms", "mV": "mV", "pF": "pF", "pA": "pA", "spikes/s": "1/s", "mm2": "mm**2", "mm/ms": "mm/ms", "": "dimensionless"}
 
 _SPELLINGS = {"spikes/s": "1/s", "spike/s": "1/s", "/s": "1/s", "mm2": "mm**2"}
 _POWER_OF_NUMBER = re.compile(r"\d\s*\*\*")

@@ -1,4 +1,4 @@
-"""What the values of a microcircuit document must hold beyond their types and units."""
+"""What the values of a microcircuit document, and the neurons of any, must hold beyond their types and units."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from spinn_mam.models.pd14 import MicrocircuitDocument, Scalar
+    from spinn_mam.models.pd14 import MicrocircuitDocument
+    from spinn_mam.models.values import Neuron, Scalar
 
 #: Neurons have indices of 32 bits.
 MAX_NEURONS = 2**31 - 1
@@ -32,6 +33,7 @@ def problems(model: MicrocircuitDocument) -> Iterator[tuple[str, str]]:
     """
     yield from _shapes(model)
     yield from _populations(model)
+    yield from neuron_problems(model.neuron, model.simulation.dt.value)
     yield from _scalars(model)
 
 
@@ -80,18 +82,13 @@ def _populations(model: MicrocircuitDocument) -> Iterator[tuple[str, str]]:
 
 
 def _scalars(model: MicrocircuitDocument) -> Iterator[tuple[str, str]]:
-    neuron, synapses, dt = model.neuron, model.synapses, model.simulation.dt.value
+    synapses = model.synapses
     positive: dict[str, Scalar] = {
-        "simulation.dt": model.simulation.dt,
-        "neuron.C_m": neuron.C_m,
-        "neuron.tau_m": neuron.tau_m,
-        "neuron.tau_syn": neuron.tau_syn,
         "synapses.delay_exc": synapses.delay_exc,
         "synapses.delay_inh": synapses.delay_inh,
         "external.delay": model.external.delay,
     }
     not_negative: dict[str, Scalar] = {
-        "neuron.t_ref": neuron.t_ref,
         "synapses.PSP": synapses.PSP,
         "synapses.L4E_to_L23E_factor": synapses.L4E_to_L23E_factor,
         "synapses.weight_rel_sd": synapses.weight_rel_sd,
@@ -112,10 +109,26 @@ def _scalars(model: MicrocircuitDocument) -> Iterator[tuple[str, str]]:
             yield key, f"must not be negative, found {scalar.value:g}"
     if synapses.g.value > 0:
         yield "synapses.g", f"inhibitory over excitatory weight must not be positive: write -{synapses.g.value:g} for {synapses.g.value:g}"
-    potentials = {"neuron.E_L": neuron.E_L, "neuron.V_reset": neuron.V_reset, "neuron.V_th": neuron.V_th, "synapses.PSP": synapses.PSP}
-    for key, scalar in potentials.items():
-        if abs(scalar.value) > MAX_POTENTIAL:
-            yield key, f"must lie between {-MAX_POTENTIAL:g} and {MAX_POTENTIAL:g} mV, found {scalar.value:g}"
+    if abs(synapses.PSP.value) > MAX_POTENTIAL:
+        yield "synapses.PSP", f"must lie between {-MAX_POTENTIAL:g} and {MAX_POTENTIAL:g} mV, found {synapses.PSP.value:g}"
+
+
+def neuron_problems(neuron: Neuron, dt: float) -> Iterator[tuple[str, str]]:
+    """Find what is wrong with the neurons of any family, and with a time step (ms) that they would be updated with.
+
+    Yields
+    ------
+    key, problem : str
+    """
+    for key, value in {"simulation.dt": dt, **{f"neuron.{name}": getattr(neuron, name).value for name in ("C_m", "tau_m", "tau_syn")}}.items():
+        if not value > 0:
+            yield key, f"must be positive, found {value:g}"
+    if neuron.t_ref.value < 0:
+        yield "neuron.t_ref", f"must not be negative, found {neuron.t_ref.value:g}"
+    for name in ("E_L", "V_reset", "V_th"):
+        value = getattr(neuron, name).value
+        if abs(value) > MAX_POTENTIAL:
+            yield f"neuron.{name}", f"must lie between {-MAX_POTENTIAL:g} and {MAX_POTENTIAL:g} mV, found {value:g}"
     if neuron.V_th.value <= max(neuron.V_reset.value, neuron.E_L.value):
         yield "neuron.V_th", f"must lie above V_reset ({neuron.V_reset.value:g} mV) and E_L ({neuron.E_L.value:g} mV), found {neuron.V_th.value:g} mV"
     if neuron.tau_m.value == neuron.tau_syn.value:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from spinn_mam.errors import DocumentError
 from spinn_mam.models import pd14
 from spinn_mam.models.document import Document, resolve
+from spinn_mam.models.mam import network as mam
+from spinn_mam.models.mam import schema as mam_schema
 from spinn_mam.network.spec import NetworkSpec
 
 
@@ -19,12 +21,12 @@ class NetworkModel:
     ----------
     document : Document
         The values with their sources, the variants chosen and what differs from the default.
-    content : MicrocircuitDocument
+    content : MicrocircuitDocument or MultiAreaDocument
         The same, validated and in the package's units.
     """
 
     document: Document
-    content: pd14.MicrocircuitDocument
+    content: pd14.MicrocircuitDocument | mam_schema.MultiAreaDocument
 
     @property
     def name(self) -> str:
@@ -33,7 +35,9 @@ class NetworkModel:
 
     def network(self, N_scaling: float = 1.0, K_scaling: float = 1.0) -> NetworkSpec:
         """Derive the network at a scale."""
-        return pd14.derive(self.content, N_scaling, K_scaling)
+        if isinstance(self.content, pd14.MicrocircuitDocument):
+            return pd14.derive(self.content, N_scaling, K_scaling)
+        return mam.derive(self.content, N_scaling, K_scaling)
 
 
 def load_model(name_or_path: str, settings: Sequence[str] = (), variants: Mapping[str, str] | None = None) -> NetworkModel:
@@ -42,7 +46,7 @@ def load_model(name_or_path: str, settings: Sequence[str] = (), variants: Mappin
     Parameters
     ----------
     name_or_path : str
-        ``"pd14"``, or the path of a document.
+        ``"pd14"``, ``"mam"``, or the path of a document.
     settings : sequence of str
         ``KEY=VALUE`` each.
     variants : mapping of str to str, optional
@@ -54,6 +58,9 @@ def load_model(name_or_path: str, settings: Sequence[str] = (), variants: Mappin
     298880970
     """
     document = resolve(name_or_path, settings, variants)
-    if document.data.get("family") != "microcircuit":
-        raise DocumentError(document.name, "family", f"unknown model family {document.data.get('family')!r}: known is 'microcircuit'")
-    return NetworkModel(document, pd14.validate(document))
+    family = document.data.get("family")
+    if family == "microcircuit":
+        return NetworkModel(document, pd14.validate(document))
+    if family == "multi-area":
+        return NetworkModel(document, mam_schema.validate(document))
+    raise DocumentError(document.name, "family", f"unknown model family {family!r}: known are 'microcircuit' and 'multi-area'")

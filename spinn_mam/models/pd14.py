@@ -2,135 +2,30 @@
 
 from __future__ import annotations
 
-import difflib
 import math
-from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from spinn_mam.errors import DocumentError, UnitError, UsageError
+from spinn_mam.errors import UsageError
 from spinn_mam.models.document import Document
 from spinn_mam.models.limits import problems
-from spinn_mam.models.scaling import check_scale, compensating_current, psc_over_psp, synapse_numbers
-from spinn_mam.network.spec import Distribution, NetworkSpec, NeuronParameters, PoissonDrive, Population, Projection
-from spinn_mam.units import parse
+from spinn_mam.models.scaling import check_scale, clipped, compensating_current, psc_over_psp, synapse_numbers
+from spinn_mam.models.values import MV, Choice, Frozen, Ms, MVs, Neuron, Number, Numbers, Rate, Rates, Simulation, Source, Table, validate_as
+from spinn_mam.network.spec import NetworkSpec, NeuronParameters, PoissonDrive, Population, Projection
 
 #: Synapses of a projection are numbered with 62 bits.
 MAX_SYNAPSES = 2**62
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Source(_Frozen):
-    """A publication or public code that values come from."""
-
-    citation: str
-    doi: str
-
-
-def _convert(unit: str) -> Callable[[Any], Any]:
-    def convert(leaf: Any) -> Any:
-        if not isinstance(leaf, dict) or "value" not in leaf or "source" not in leaf:
-            raise ValueError('needs { value = ..., source = "..." }')
-        value = leaf["value"]
-        if not value and isinstance(value, list):
-            raise ValueError("must not be empty")
-        try:
-            return {**leaf, "value": [_row(v, unit) for v in value] if isinstance(value, list) else _finite(value, unit)}
-        except UnitError as error:
-            raise ValueError(str(error)) from error
-
-    return convert
-
-
-def _row(value: Any, unit: str) -> Any:
-    return [_finite(v, unit) for v in value] if isinstance(value, list) else _finite(value, unit)
-
-
-def _finite(value: Any, unit: str) -> float:
-    number = parse(value, unit)
-    if not math.isfinite(number):
-        raise UnitError(f"must be a finite number, found {number:g}")
-    return number
-
-
-class Scalar(_Frozen):
-    """One sourced number, in the unit of its field."""
-
-    value: float
-    source: str
-    note: str = ""
-
-
-class Vector(_Frozen):
-    """A sourced number for each population."""
-
-    value: tuple[float, ...]
-    source: str
-    note: str = ""
-
-
-class Matrix(_Frozen):
-    """A sourced number for each pair of populations, [target][source]."""
-
-    value: tuple[tuple[float, ...], ...]
-    source: str
-    note: str = ""
-
-
-class Choice(_Frozen):
-    """A sourced word."""
-
-    value: Literal["poisson", "dc"]
-    source: str
-    note: str = ""
-
-
-def _field(unit: str, **limits: float) -> Any:
-    return Field(json_schema_extra={"unit": unit, **limits})
-
-
-Ms = Annotated[Scalar, BeforeValidator(_convert("ms")), _field("ms")]
-MV = Annotated[Scalar, BeforeValidator(_convert("mV")), _field("mV")]
-PF = Annotated[Scalar, BeforeValidator(_convert("pF")), _field("pF")]
-Rate = Annotated[Scalar, BeforeValidator(_convert("spikes/s")), _field("spikes/s")]
-Number = Annotated[Scalar, BeforeValidator(_convert("")), _field("")]
-Numbers = Annotated[Vector, BeforeValidator(_convert("")), _field("")]
-MVs = Annotated[Vector, BeforeValidator(_convert("mV")), _field("mV")]
-Rates = Annotated[Vector, BeforeValidator(_convert("spikes/s")), _field("spikes/s")]
-Table = Annotated[Matrix, BeforeValidator(_convert("")), _field("")]
-
-
-class Simulation(_Frozen):
-    """Time step."""
-
-    dt: Ms
-
-
-class Neuron(_Frozen):
-    """Parameters of all neurons."""
-
-    C_m: PF
-    tau_m: Ms
-    tau_syn: Ms
-    E_L: MV
-    V_reset: MV
-    V_th: MV
-    t_ref: Ms
-
-
-class Populations(_Frozen):
+class Populations(Frozen):
     """Names and full-scale sizes."""
 
     names: tuple[str, ...]
     N_full: Numbers
 
 
-class Synapses(_Frozen):
+class Synapses(Frozen):
     """Recurrent connectivity."""
 
     probabilities: Table
@@ -144,7 +39,7 @@ class Synapses(_Frozen):
     delay_rel_sd: Number
 
 
-class External(_Frozen):
+class External(Frozen):
     """Background input."""
 
     K_ext: Numbers
@@ -153,7 +48,7 @@ class External(_Frozen):
     drive: Choice
 
 
-class Thalamus(_Frozen):
+class Thalamus(Frozen):
     """Transient thalamic input."""
 
     enabled: bool
@@ -164,20 +59,20 @@ class Thalamus(_Frozen):
     duration: Ms
 
 
-class Initial(_Frozen):
+class Initial(Frozen):
     """Initial membrane potentials."""
 
     V0_mean: MVs
     V0_sd: MVs
 
 
-class FullScaleRates(_Frozen):
+class FullScaleRates(Frozen):
     """Rates of the full-scale network."""
 
     full_scale: Rates
 
 
-class MicrocircuitDocument(_Frozen):
+class MicrocircuitDocument(Frozen):
     """A whole, validated document of the microcircuit family."""
 
     format: str
@@ -203,41 +98,7 @@ def validate(document: Document) -> MicrocircuitDocument:
     DocumentError
         With the keys of everything that is wrong.
     """
-    try:
-        model = MicrocircuitDocument.model_validate(document.data)
-    except ValidationError as error:
-        found = [_plain(dict(e)) for e in error.errors(include_url=False, include_input=False)]
-    else:
-        found = list(problems(model))
-        if not found:
-            return model
-    (where, problem), *others = found
-    more = "".join(f"\n  at '{key}': {text}" for key, text in others[:10]) + (f"\n  ... and {len(others) - 10} more" if len(others) > 10 else "")
-    raise DocumentError(document.name, where, problem + more)
-
-
-def _plain(error: dict[str, Any]) -> tuple[str, str]:
-    """Say what pydantic found in the document's words: key and problem."""
-    path = [str(part) for part in error["loc"]]
-    if error["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(path[-1], _fields(path[:-1]), n=1)
-        return ".".join(path), "unknown key" + (f": did you mean '{near[0]}'?" if near else "; remove it or check its spelling")
-    if error["type"] == "missing":
-        return ".".join(path), "is missing"
-    if "value" in path:  # "neuron.tau_m.value" is what people know as neuron.tau_m
-        path = [part for part in path if part != "value"]
-    kind = {"float_type": "a single number", "tuple_type": "a list", "model_type": "a table", "dict_type": "a table", "bool_parsing": "true or false"}
-    text = f"must be {kind[error['type']]}" if error["type"] in kind else error["msg"].removeprefix("Value error, ").replace("Input should", "must")
-    return ".".join(path), text
-
-
-def _fields(path: list[str]) -> list[str]:
-    """Names of the keys that a table of the document can have."""
-    model: Any = MicrocircuitDocument
-    for part in path:
-        field = getattr(model, "model_fields", {}).get(part)
-        model = field.annotation if field is not None else None
-    return list(getattr(model, "model_fields", {}))
+    return validate_as(MicrocircuitDocument, document, problems)
 
 
 def derive(model: MicrocircuitDocument, N_scaling: float = 1.0, K_scaling: float = 1.0) -> NetworkSpec:
@@ -321,14 +182,14 @@ def derive(model: MicrocircuitDocument, N_scaling: float = 1.0, K_scaling: float
     ]
     dt = model.simulation.dt.value
     # NEST rounds a drawn delay to the nearest step; redrawing below half a step makes the shortest one step
-    delay_exc = _clipped(synapses.delay_exc.value, synapses.delay_rel_sd.value, 0.5 * dt)
-    delay_inh = _clipped(synapses.delay_inh.value, synapses.delay_rel_sd.value, 0.5 * dt)
+    delay_exc = clipped(synapses.delay_exc.value, synapses.delay_rel_sd.value, 0.5 * dt)
+    delay_inh = clipped(synapses.delay_inh.value, synapses.delay_rel_sd.value, 0.5 * dt)
     projections = [
         Projection(
             source=s,
             target=t,
             n_synapses=int(n_synapses[t, s]),
-            weight=_clipped(float(weights[t, s]) * shrink, float(rel_sd[t, s]), 0.0),
+            weight=clipped(float(weights[t, s]) * shrink, float(rel_sd[t, s]), 0.0),
             delay=delay_inh if inhibitory[s] else delay_exc,
         )
         for t in range(len(names))
@@ -348,7 +209,7 @@ def derive(model: MicrocircuitDocument, N_scaling: float = 1.0, K_scaling: float
         expected.append(0.0)
         for t, n in enumerate(np.round(n_th * N_scaling * K_scaling).astype(int)):
             if n > 0:
-                weight = _clipped(J * shrink, synapses.weight_rel_sd.value, 0.0)
+                weight = clipped(J * shrink, synapses.weight_rel_sd.value, 0.0)
                 projections.append(Projection(len(names), t, int(n), weight, delay_exc))
     return NetworkSpec(
         model=model.name,
@@ -361,9 +222,3 @@ def derive(model: MicrocircuitDocument, N_scaling: float = 1.0, K_scaling: float
         K_scaling=K_scaling,
         drive=external.drive.value,
     )
-
-
-def _clipped(mean: float, rel_sd: float, nearest: float) -> Distribution:
-    """Make a normal around ``mean`` that keeps to its side of zero, at least ``nearest`` away."""
-    sd = abs(mean) * rel_sd
-    return Distribution(mean, sd, nearest, math.inf) if mean >= 0 else Distribution(mean, sd, -math.inf, -nearest)

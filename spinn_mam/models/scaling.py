@@ -13,7 +13,7 @@ import math
 import numpy as np
 
 from spinn_mam.errors import UsageError
-from spinn_mam.network.spec import FloatArray
+from spinn_mam.network.spec import Distribution, FloatArray
 
 
 def check_scale(name: str, value: float) -> None:
@@ -100,3 +100,9 @@ def compensating_current(K_scaling: float, tau_syn: float, weights: FloatArray, 
     """
     mean_input = (weights * in_degrees) @ rates * tau_syn / 1000.0
     return (1.0 - math.sqrt(K_scaling)) * np.asarray(mean_input)
+
+
+def clipped(mean: float, rel_sd: float, nearest: float) -> Distribution:
+    """Make a normal around ``mean`` that keeps to its side of zero, at least ``nearest`` away."""
+    sd = abs(mean) * rel_sd
+    return Distribution(mean, sd, nearest, math.inf) if mean >= 0 else Distribution(mean, sd, -math.inf, -nearest)

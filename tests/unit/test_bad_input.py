@@ -81,9 +81,9 @@ def run(finished: Path, tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("pd15",), "no model called 'pd15': known are pd14"),
+        (("pd15",), "no model called 'pd15': known are mam, pd14"),
         (("",), "no model called ''"),
-        ((".",), ". is no .toml file: known are pd14"),
+        ((".",), ". is no .toml file: known are mam, pd14"),
         (("nowhere.toml",), "no model document at nowhere.toml"),
         (("pd14", "--backend", "spinaker"), "--backend spinaker: use one of emulator, nest"),
         (("pd14", "--drive", "ac"), "--drive ac: use one of poisson, dc"),
@@ -203,7 +203,7 @@ def test_all_wrong_values_are_listed(invoke: Invoke) -> None:
         (('name = "pd14"', ""), "at 'name': is missing"),
         (("[neuron]", "[neuron"), "not valid TOML"),
         (("spinn_mam.model/1", "spinn_mam.model/7"), "expected 'spinn_mam.model/1', found 'spinn_mam.model/7'"),
-        (('family = "microcircuit"', 'family = "cortex"'), "unknown model family 'cortex': known is 'microcircuit'"),
+        (('family = "microcircuit"', 'family = "cortex"'), "unknown model family 'cortex': known are 'microcircuit' and 'multi-area'"),
         (('default = "poisson"', 'default = "laser"'), "at 'variants.drive': needs a default that is one of its choices"),
     ],
 )

@@ -143,7 +143,7 @@ def test_a_scale_out_of_range_is_refused(n: float, k: float) -> None:
 
 
 def test_unknown_models_and_documents(tmp_path: object) -> None:
-    with pytest.raises(UsageError, match="known are pd14"):
+    with pytest.raises(UsageError, match="known are mam, pd14"):
         load_model("pd15")
     with pytest.raises(UsageError, match="no model document at"):
         load_model("nowhere.toml")
