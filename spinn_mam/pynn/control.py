@@ -74,16 +74,16 @@ def setup(timestep: float = 0.1, min_delay: float | str = "auto", **extra_params
         raise UsageError(f"rng_seed = {seed!r} and threads = {threads!r} must be whole numbers, the seed 0 to 2^63 - 1, threads at least 1")
     state = simulator.state
     state.clear()
-    state.dt, state.min_delay, state.max_delay = float(timestep), min_delay, options["max_delay"]
+    state.dt, state.shortest, state.longest = float(timestep), min_delay, options["max_delay"]
     state.seed, state.threads, state.shift_of_stamps = seed, threads, CONVENTIONS[str(options["delay_convention"])]
     return 0
 
 
 def end(compatible_output: bool = True) -> None:
-    """Write the files that ``record`` was asked for, and forget the network."""
+    """Write the files that ``record`` was asked for; data can still be had until ``setup`` is called again."""
     for population, variables, filename in simulator.state.write_on_end:
         population.write_data(get_io(filename), variables)
-    simulator.state.clear()
+    simulator.state.write_on_end = []
 
 
 def provenance() -> dict[str, Any]:

@@ -79,6 +79,12 @@ class Assembly(common.Assembly):
         """Receptors that all populations have, the excitatory one first: PyNN's default takes them by place, from a set."""
         return [kind for kind in self.populations[0].receptor_types if all(kind in p.receptor_types for p in self.populations)]
 
+    def record(self, variables: Any, to_file: Any = None, sampling_interval: float | None = None, locations: Any = None) -> None:
+        """Record variables of all cells; see PyNN. One file holds all populations: PyNN's own has each overwrite the one before."""
+        super().record(variables, None, sampling_interval, locations)
+        if isinstance(to_file, str):
+            simulator.state.write_on_end.append((self, variables, to_file))
+
 
 class PopulationView(_Values, common.PopulationView):
     """Some cells of a population; see PyNN."""

@@ -156,9 +156,9 @@ class Projection(common.Projection):
     def _whole_steps(self, delays: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Round delays to steps, as the SpiNNaker tools do."""
         state = simulator.state
-        if len(delays) and state.max_delay != "auto" and delays.max() > state.max_delay:
+        if len(delays) and state.longest != "auto" and delays.max() > state.longest:
             raise errors.ConnectionError(
-                f"{self.label}: a delay of {delays.max():g} ms is above max_delay = {state.max_delay:g} ms: raise it in setup(), or leave it out"
+                f"{self.label}: a delay of {delays.max():g} ms is above max_delay = {state.longest:g} ms: raise it in setup(), or leave it out"
             )
         return np.rint(delays * state.steps_per_ms) * (1.0 / state.steps_per_ms)
 

@@ -33,6 +33,8 @@ class State(common.control.BaseState):
     seed : int
         Of Poisson sources.
     threads : int
+    shortest, longest : float or "auto"
+        Delay of synapses that give none, and limit of delays (ms); "auto": a time step, and none.
     shift_of_stamps : int
         Steps from a neuron's loop step to the time stamp of its spike: 0 in the machine's convention, 1 in NEST's.
     populations, projections : list
@@ -46,8 +48,8 @@ class State(common.control.BaseState):
     def __init__(self) -> None:
         super().__init__()
         self.dt = 0.1
-        self.min_delay: float | str = "auto"
-        self.max_delay: float | str = "auto"
+        self.shortest: float | str = "auto"
+        self.longest: float | str = "auto"
         self.seed, self.threads, self.shift_of_stamps = 0, 1, 0
         self.clear()
 
@@ -79,6 +81,20 @@ class State(common.control.BaseState):
     def steps_per_ms(self) -> float:
         """Time steps in a millisecond, from the step in whole microseconds as the SpiNNaker tools have it."""
         return 1000.0 / round(self.dt * 1000.0)
+
+    @property
+    def min_delay(self) -> float:
+        """Shortest delay (ms): as it was set up, or else that of all synapses; a time step if there are none."""
+        return float(min(self._delays("min"), default=self.dt) if self.shortest == "auto" else self.shortest)
+
+    @property
+    def max_delay(self) -> float:
+        """Longest delay (ms): as it was set up, or else that of all synapses; a time step if there are none."""
+        return float(max(self._delays("max"), default=self.dt) if self.longest == "auto" else self.longest)
+
+    def _delays(self, extreme: str) -> list[float]:
+        """Extreme delay of each projection that has synapses."""
+        return [round(float(getattr(p.column("delay"), extreme)()), 9) for p in self.projections if len(p)]
 
     @property
     def t(self) -> float:

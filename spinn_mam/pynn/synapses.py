@@ -17,5 +17,5 @@ class StaticSynapse(synapses.StaticSynapse):
     parameter_checks: ClassVar[dict[str, Any]] = {}
 
     def _get_minimum_delay(self) -> float:
-        shortest = simulator.state.min_delay
+        shortest = simulator.state.shortest
         return float(simulator.state.dt if shortest == "auto" else shortest)
