@@ -1,13 +1,17 @@
-"""Arithmetic on words of 32 bits in compiled code, with the widths and the wrap-around of C; and prefetching.
+"""Arithmetic on words of 32 and 16 bits in compiled code, with the widths and the wrap-around of C; and prefetching.
 
 Problem
     Numba computes ``int32 + int32`` in 64 bits. A cast back gives the right number, but the compiler then fills vector
     registers with half as many numbers, and multiplies twice as wide, as it would have to.
 
 Method
-    One function for each operation, which puts the operation on 32 bits itself into the compiled code. Both arguments have
-    the type of the result, int32 or uint32; comparisons give 0 or 1 of that type. Loops of these vectorise in full width:
-    the neuron update and the Poisson input of the emulator take half the time.
+    One function for each operation, which puts the operation on the word itself into the compiled code. Both arguments have
+    the type of the result, int32, uint32, int16 or uint16; comparisons give 0 or 1 of that type. Loops of these vectorise in
+    full width: the neuron update and the Poisson input of the emulator take half the time.
+
+    Where only the upper half of an unsigned product is wanted, the compiler is asked for a fixed-point product. It keeps
+    even and odd numbers in their places then, while a wide product cut to its upper half sends them through the slow
+    exchange between the halves of a vector register.
 
 Cost
     One machine operation each, several numbers at a time where the processor has vectors.
@@ -26,6 +30,7 @@ from numba.np.arrayobj import make_array
 
 _I8, _I32, _I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 _WORDS = (types.int32, types.uint32)
+_HALVES = (types.int16, types.uint16)
 #: Arguments of the prefetch instruction: for reading, used once (keep out of the lower caches' way), data.
 _READ, _ONCE, _DATA = 0, 0, 1
 
@@ -57,12 +62,27 @@ def _product(shift: int) -> Any:
     return _binary(emit, (types.int32,))
 
 
+def _product_u032(typingctx: Any, a: Any, b: Any) -> Any:
+    """Return bits 32 to 63 of the product of two unsigned words."""
+    del typingctx
+    if a != types.uint32 or b != types.uint32:
+        return None
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        del context, signature
+        function = ir.FunctionType(_I32, [_I32, _I32, _I32])
+        fixed_point = cgutils.get_or_insert_function(builder.module, function, "llvm.umul.fix.i32")  # type: ignore[no-untyped-call]
+        return builder.call(fixed_point, [*args, ir.Constant(_I32, 32)])
+
+    return a(a, b), generate
+
+
 def _compared(relation: str, pick: Callable[[Any, Any, Any, Any], Any]) -> Any:
-    return _binary(lambda builder, a, b: pick(builder, builder.icmp_signed(relation, a, b), a, b), (types.int32,))
+    return _binary(lambda builder, a, b: pick(builder, builder.icmp_signed(relation, a, b), a, b), (types.int32, types.int16))
 
 
-add: Any = _binary(lambda builder, a, b: builder.add(a, b))
-subtract: Any = _binary(lambda builder, a, b: builder.sub(a, b))
+add: Any = _binary(lambda builder, a, b: builder.add(a, b), _WORDS + _HALVES)
+subtract: Any = _binary(lambda builder, a, b: builder.sub(a, b), _WORDS + _HALVES)
 multiply: Any = _binary(lambda builder, a, b: builder.mul(a, b))
 bit_and: Any = _binary(lambda builder, a, b: builder.and_(a, b))
 bit_or: Any = _binary(lambda builder, a, b: builder.or_(a, b))
@@ -70,11 +90,12 @@ bit_xor: Any = _binary(lambda builder, a, b: builder.xor(a, b))
 #: Shifts by 0 to 31 bits; to the right, zeros come in.
 shift_left: Any = _binary(lambda builder, a, b: builder.shl(a, b))
 shift_right: Any = _binary(lambda builder, a, b: builder.lshr(a, b), (types.uint32,))
-#: Bits 32 to 63 and bits 15 to 46 of the signed product.
+#: Bits 32 to 63 and bits 15 to 46 of the signed product; bits 32 to 63 of the unsigned one.
 product_high: Any = _product(32)
 product_s1615: Any = _product(15)
+product_u032: Any = intrinsic(_product_u032)
 #: 1 where a > b, else 0; the smaller and the larger of two.
-greater: Any = _compared(">", lambda builder, found, a, b: builder.zext(found, _I32))
+greater: Any = _compared(">", lambda builder, found, a, b: builder.zext(found, a.type))
 smaller_of: Any = _compared("<", lambda builder, found, a, b: builder.select(found, a, b))
 larger_of: Any = _compared(">", lambda builder, found, a, b: builder.select(found, a, b))
 
@@ -92,10 +113,14 @@ def _choose(typingctx: Any, condition: Any, yes: Any, no: Any) -> Any:
     return yes(condition, yes, no), generate
 
 
-def _signed(typingctx: Any, word: Any) -> Any:
-    """Read the bits of an unsigned word as a signed one."""
-    del typingctx
-    return types.int32(types.uint32), lambda context, builder, signature, args: args[0]
+def _same_bits(given: Any, result: Any) -> Any:
+    """Make the function that reads the bits of a word as those of the other sign."""
+
+    def typer(typingctx: Any, word: Any) -> Any:
+        del typingctx, word
+        return result(given), lambda context, builder, signature, args: args[0]
+
+    return intrinsic(typer)
 
 
 def _prefetch(typingctx: Any, array: Any, index: Any) -> Any:
@@ -114,5 +139,6 @@ def _prefetch(typingctx: Any, array: Any, index: Any) -> Any:
 
 
 choose: Any = intrinsic(_choose)
-signed: Any = intrinsic(_signed)
+signed: Any = _same_bits(types.uint32, types.int32)
+unsigned: Any = _same_bits(types.int32, types.uint32)
 prefetch: Any = intrinsic(_prefetch)

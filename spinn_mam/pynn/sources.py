@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from spinn_mam.backends.emulator.drive import mix_index, poisson_thresholds
+from spinn_mam.backends.emulator.drive import added16, count_reached, draw16, poisson_thresholds
 from spinn_mam.errors import UsageError
 from spinn_mam.network.kernels import draw
 from spinn_mam.network.streams import stream_key
@@ -151,12 +151,8 @@ def _fill(counts: Any, step: int, n_steps: int, key: Any, tables: Any, lengths: 
     for t in range(step, step + n_steps):
         number = draw(key, t)
         low, high = np.uint32(number & np.uint64(0xFFFFFFFF)), np.uint32(number >> np.uint64(32))
+        added = added16(low, high)
         row = counts[t % len(counts)]
         for i in range(len(row)):
             if start[i] <= t < stop[i]:
-                x = mix_index(low, high, np.uint32(i))
-                table = tables[kind[i], : lengths[kind[i]]]
-                n = 0
-                while n < len(table) and x >= table[n]:
-                    n += 1
-                row[i] = n
+                row[i] = count_reached(tables[kind[i]], lengths[kind[i]], added, draw16(low, high, np.uint32(i)))

@@ -10,7 +10,7 @@ from numba import njit
 
 from spinn_mam.backends.base import Network
 from spinn_mam.backends.emulator.backend import simulate
-from spinn_mam.backends.emulator.drive import mix_index, poisson_thresholds
+from spinn_mam.backends.emulator.drive import added16, draw16, poisson_thresholds
 from spinn_mam.backends.emulator.emulation import initial_potentials
 from spinn_mam.backends.emulator.layout import make_layout
 from spinn_mam.fixed_point.parameters import lif_constants
@@ -45,10 +45,11 @@ def push(n_steps, population, first, constants, shifts, inhibitory, thresholds, 
             p = population[i]
             v_rest, v_reset, v_th, r, exp_tc, i_offset, t_refract, decay_exc, init_exc, decay_inh, init_inh = constants[p]
             key = draw(keys[p], t)
-            u = mix_index(np.uint32(key & np.uint64(0xFFFFFFFF)), np.uint32(key >> np.uint64(32)), np.uint32(i - first[p]))
+            low, high = np.uint32(key & np.uint64(0xFFFFFFFF)), np.uint32(key >> np.uint64(32))
+            u = np.int64(draw16(low, high, np.uint32(i - first[p])))
             count = 0
             for k in range(n_thresholds[p]):
-                count += u >= thresholds[p, k]
+                count += u >= (np.int64(thresholds[p, k]) + added16(low, high)) >> 16
             e, h = min(ring[slot, 0, i] + count * drive[p], 65535), min(ring[slot, 1, i], 65535)
             ring[slot, :, i] = 0
             exc[i] += ((e << shifts[p, 0]) * init_exc) >> 32

@@ -13,6 +13,7 @@ from spinn_mam.backends.emulator.drive import mix_index, poisson_count, poisson_
 from spinn_mam.backends.emulator.emulation import initial_potentials
 from spinn_mam.backends.emulator.layout import make_layout
 from spinn_mam.backends.emulator.tasks import FIRST_ENTRY, FIRST_ROW, N_SLOTS, SLOT_LO
+from spinn_mam.backends.emulator.update import BLOCK, dither, draw_counts, n_dithered
 from spinn_mam.fixed_point.ring_buffer import quantise_weights, ring_buffer_shifts, weight_scales
 from spinn_mam.models import load_model
 from spinn_mam.network.connectivity import Connectivity
@@ -131,6 +132,33 @@ def test_interrupt_between_chunks_leaves_nothing_behind(spec):
     assert again.status().state == "finished"
 
 
+def drawn_counts(table, key, first, n):
+    thresholds = np.empty(n_dithered(table[None]), np.int16)
+    counts, mixed = np.empty(n, np.uint16), np.empty(BLOCK // 2 + 1, np.uint32)
+    draw_counts(counts, thresholds, dither(table, len(table), key, thresholds), key, first, mixed)
+    return counts
+
+
+@pytest.mark.parametrize("mean", [1e-6, 0.3, 1.28, 8.0, 12.0, 30.0, 64.0])
+def test_compiled_counts_equal_plain_integers(mean):
+    table = poisson_thresholds(mean)
+    rng = np.random.default_rng(1)
+    for key in rng.integers(0, 2**64, 20, dtype=np.uint64):
+        for first, n in ((0, 1), (7, 40), (12, 41)):
+            expected = [poisson_count(table, int(key), first + i) for i in range(n)]
+            assert drawn_counts(table, key, first, n).tolist() == expected
+
+
+def test_probabilities_of_counts_have_32_bits():
+    # a threshold rounded to 16 bits gives 0 or 1.5e-5 for P(count = 1) = 4e-6; 4e7 numbers, five standard deviations
+    mean = 4e-6
+    table = poisson_thresholds(mean)
+    keys = np.random.default_rng(2).integers(0, 2**64, 20_000, dtype=np.uint64)
+    found = sum(int(drawn_counts(table, key, 0, BLOCK).sum()) for key in keys)
+    expected = mean * len(keys) * BLOCK
+    assert abs(found - expected) < 5 * np.sqrt(expected)
+
+
 @numba.njit
 def _mixed(low, high, n):
     out = np.empty(n, np.uint32)
@@ -145,16 +173,14 @@ def test_compiled_mixing_equals_plain_integers():
         assert got.tolist() == [uniform32(key, i) for i in range(300)]
 
 
-@pytest.mark.parametrize("mean", [0.012, 1.28, 2.32, 8.0])
+@pytest.mark.parametrize("mean", [0.012, 1.28, 2.32, 8.0, 30.0])
 def test_counts_follow_poissons_law(mean):
     # false-alarm rate of each check: about 6e-7 (five standard deviations), fixed keys
     table = poisson_thresholds(mean)
     rng = np.random.default_rng(3)
     n_neurons, n_steps = 400, 150
-    keys = [int(k) for k in rng.integers(0, 2**64, n_steps, dtype=np.uint64)]
-    u = np.array([_mixed(np.uint32(k & 0xFFFFFFFF), np.uint32(k >> 32), n_neurons) for k in keys])
-    counts = np.searchsorted(table, u, side="right")
-    assert counts[3, 7] == poisson_count(table, keys[3], 7)
+    keys = rng.integers(0, 2**64, n_steps, dtype=np.uint64)
+    counts = np.array([drawn_counts(table, key, 0, n_neurons) for key in keys]).astype(np.int64)
     n = counts.size
     assert abs(counts.mean() - mean) < 5 * np.sqrt(mean / n)
     assert abs(counts.var() - mean) < 5 * np.sqrt((mean + 2 * mean**2) / n)

@@ -48,13 +48,37 @@ def test_signed_words_are_those_of_integers_that_wrap(a, b):
 
 @njit
 def unsigned_results(a, n):
-    return words.shift_right(a, n), words.shift_left(a, n), words.bit_xor(a, n), words.signed(a)
+    return words.shift_right(a, n), words.shift_left(a, n), words.bit_xor(a, n), words.signed(a), words.unsigned(words.signed(a))
 
 
 @settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 31))
 def test_unsigned_words(a, n):
-    assert list(unsigned_results(np.uint32(a), np.uint32(n))) == [a >> n, (a << n) % 2**32, a ^ n, wrapped(a)]
+    assert list(unsigned_results(np.uint32(a), np.uint32(n))) == [a >> n, (a << n) % 2**32, a ^ n, wrapped(a), a]
+
+
+@njit
+def unsigned_product(a, b):
+    return words.product_u032(a, b)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1))
+def test_the_upper_half_of_an_unsigned_product(a, b):
+    assert unsigned_product(np.uint32(a), np.uint32(b)) == (a * b) >> 32
+
+
+@njit
+def results_of_16_bits(a, b):
+    return words.add(a, b), words.subtract(a, b), words.greater(a, b), words.larger_of(a, b)
+
+
+@settings(deadline=None)
+@given(st.integers(-(2**15), 2**15 - 1), st.integers(-(2**15), 2**15 - 1))
+def test_words_of_16_bits(a, b):
+    expected = [(a + b + 2**15) % 2**16 - 2**15, (a - b + 2**15) % 2**16 - 2**15, a > b, max(a, b)]
+    got = results_of_16_bits(np.int16(a), np.int16(b))
+    assert [int(np.int16(x)) for x in got] == expected
 
 
 def test_words_of_unequal_types_are_refused():

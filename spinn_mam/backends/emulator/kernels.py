@@ -33,9 +33,9 @@ import numpy as np
 from numba import njit
 
 from spinn_mam.backends.emulator import layout as L
-from spinn_mam.backends.emulator.drive import signed_draw
+from spinn_mam.backends.emulator.drive import added16, count_reached, draw16
 from spinn_mam.backends.emulator.split_sums import add_cores
-from spinn_mam.backends.emulator.update import BLOCK, add_counts, add_currents, drive, membrane, receive
+from spinn_mam.backends.emulator.update import BLOCK, add_counts, dither, draw_counts, update_narrow, update_wide
 from spinn_mam.compiled.threads import atomic_add, barrier, word_address
 from spinn_mam.network.kernels import draw
 
@@ -50,7 +50,8 @@ _LO, _HI, _GLOBAL, _LOCAL, _IS_SOURCE = L.LO, L.HI, L.GLOBAL, L.LOCAL, L.IS_SOUR
 class Network(NamedTuple):
     """What does not change during a run: arrays of the Layout, under their names there, the range of delays, and SplitCores.
 
-    Thresholds are as :func:`spinn_mam.backends.emulator.drive.signed_thresholds` packs them.
+    ``narrow`` says which segments have the constants of :func:`spinn_mam.backends.emulator.update.update_narrow`; ``n_dithered`` is the
+    room for the thresholds of a step.
     """
 
     part_bounds: Any
@@ -58,7 +59,8 @@ class Network(NamedTuple):
     segments: Any
     keys: Any
     thresholds: Any
-    n_common: Any
+    n_dithered: int
+    narrow: Any
     min_slots: int
     max_slots: int
     n_synapse_cores: int
@@ -147,11 +149,9 @@ def _emit(t: int, part: int, s: Any, i: int, state: State) -> None:
 def _fire_sources(t: int, part: int, s: Any, table: Any, key: Any, state: State) -> None:
     """Let the Poisson sources of a segment spike."""
     key_low, key_high = np.uint32(key & np.uint64(0xFFFFFFFF)), np.uint32(key >> np.uint64(32))
+    added = added16(key_low, key_high)
     for i in range(s[_HI]):
-        x = signed_draw(key_low, key_high, np.uint32(s[_LOCAL] + i))
-        n = 0
-        while n < len(table) and x > table[n]:
-            n += 1
+        for _ in range(count_reached(table, s[L.N_THRESHOLDS], added, draw16(key_low, key_high, np.uint32(s[_LOCAL] + i)))):
             _emit(t, part, s, i, state)
 
 
@@ -164,11 +164,24 @@ def _fire_given(t: int, part: int, s: Any, counts: Any, state: State) -> None:
 
 
 @njit(cache=True, nogil=True)
+def _emit_marked(t: int, part: int, s: Any, first: int, n: int, spiked: Any, state: State) -> None:
+    """Note the spikes of a block whose first neuron is number ``first`` of segment s, eight neurons at a glance."""
+    spiked[n : n + 8] = np.int8(0)
+    eight = spiked.view(np.int64)
+    for j in range((n + 7) // 8):
+        if eight[j]:
+            for i in range(8 * j, 8 * j + 8):
+                if spiked[i]:
+                    _emit(t, part, s, first + i, state)
+
+
+@njit(cache=True, nogil=True)
 def _run_part(part: int, t_lo: int, t_hi: int, net: Network, state: State, synapses: Any) -> None:
     """Run one part for steps [t_lo, t_hi)."""
-    drawn = np.empty(BLOCK, np.int32)
-    total = np.empty(BLOCK, np.int32)
-    spiked = np.empty(BLOCK, np.int32)
+    mixed = np.empty(BLOCK // 2 + 1, np.uint32)
+    drawn = np.zeros(BLOCK, np.uint16)
+    spiked = np.empty(BLOCK + 8, np.int8)
+    dithered = np.empty(net.n_dithered, np.int16)
     v, exc, inh, refract, sums = state.v, state.exc, state.inh, state.refract, state.sums
     n_rows = state.counts.shape[0]
     for t in range(t_lo, t_hi):
@@ -185,39 +198,30 @@ def _run_part(part: int, t_lo: int, t_hi: int, net: Network, state: State, synap
                 elif s[L.START] <= t < s[L.STOP]:
                     _fire_sources(t, part, s, table, key, state)
                 continue
+            driven = s[L.N_THRESHOLDS] > 0
+            reached = dither(table, s[L.N_THRESHOLDS], key, dithered) if driven and not n_rows else 0
             for a in range(s[_LO], s[_HI], BLOCK):
                 b = min(a + BLOCK, s[_HI])
-                m = b - a
-                if s[L.N_THRESHOLDS]:
-                    driven = sums[s[L.DRIVE_RECEPTOR], a:b]
-                    if n_rows:
-                        first = s[_GLOBAL] + a - s[_LO]
-                        add_counts(driven, state.counts[t % n_rows, first : first + m], s[L.DRIVE_WEIGHT])
-                    else:
-                        drive(driven, table, net.n_common[k], s[L.DRIVE_WEIGHT], key, s[_LOCAL] + a - s[_LO], drawn)
+                first = a - s[_LO]
+                weight = s[L.DRIVE_WEIGHT] if driven else 0
+                counts = drawn[: b - a]
+                if driven and n_rows:
+                    counts = state.counts[t % n_rows, s[_GLOBAL] + first : s[_GLOBAL] + first + b - a]
+                elif driven:
+                    draw_counts(counts, dithered, reached, key, s[_LOCAL] + first, mixed)
+                if net.n_synapse_cores or s[L.DRIVE_RECEPTOR]:
+                    add_counts(sums[s[L.DRIVE_RECEPTOR], a:b], counts, weight)
+                    weight = 0
                 if net.n_synapse_cores:
                     add_cores(t, part, k, 0, a, b, synapses, net, state)
                     add_cores(t, part, k, 1, a, b, synapses, net, state)
-                n_cut = receive(exc[a:b], sums[0, a:b], s[L.SHIFT_EXC], s[L.INIT_EXC])
-                n_cut += receive(inh[a:b], sums[1, a:b], s[L.SHIFT_INH], s[L.INIT_INH])
+                v_, exc_, inh_, refract_, sums_exc, sums_inh = v[a:b], exc[a:b], inh[a:b], refract[a:b], sums[0, a:b], sums[1, a:b]
+                if net.narrow[k]:
+                    n_cut = update_narrow(s, v_, exc_, inh_, refract_, sums_exc, sums_inh, counts, weight, spiked)
+                else:
+                    n_cut = update_wide(s, v_, exc_, inh_, refract_, sums_exc, sums_inh, counts, weight, spiked)
                 state.counters[part, N_SATURATED] += n_cut
-                add_currents(total[:m], exc[a:b], inh[a:b], s[L.I_OFFSET], s[L.DECAY_EXC], s[L.DECAY_INH])
-                found = membrane(
-                    v[a:b],
-                    refract[a:b],
-                    total[:m],
-                    spiked,
-                    s[L.R_MEMBRANE],
-                    s[L.EXP_TC],
-                    s[L.V_REST],
-                    s[L.V_TH],
-                    s[L.V_RESET],
-                    s[L.T_REFRACT],
-                )
-                if found:
-                    for i in range(m):
-                        if spiked[i]:
-                            _emit(t, part, s, a + i - s[_LO], state)
+                _emit_marked(t, part, s, first, b - a, spiked, state)
 
 
 @njit(cache=True, nogil=True)

@@ -12,10 +12,10 @@ import numpy.typing as npt
 
 from spinn_mam.backends.emulator import kernels
 from spinn_mam.backends.emulator.build import SynapseStore
-from spinn_mam.backends.emulator.drive import signed_thresholds
 from spinn_mam.backends.emulator.layout import GLOBAL, HI, IS_SOURCE, Layout, most_source_spikes, most_spikes
 from spinn_mam.backends.emulator.procedural import ProceduralStore
 from spinn_mam.backends.emulator.split_sums import SplitCores, combined_cores, split_state
+from spinn_mam.backends.emulator.update import is_narrow, n_dithered
 from spinn_mam.compiled.threads import GENERATION
 from spinn_mam.errors import RunFailedError
 from spinn_mam.fixed_point.specification import Overflows
@@ -94,7 +94,6 @@ class Loop:
         self._renew: Callable[[], Any] = lambda: store.kernel(layout, given)
         self._synapses = self._renew()
         split = split or combined_cores()
-        thresholds, n_common = signed_thresholds(layout.thresholds)
         self._meeting = np.zeros(kernels.N_MEETING, np.int64)
         self._others: ThreadPoolExecutor | None = None
         self._network = kernels.Network(
@@ -102,8 +101,9 @@ class Loop:
             layout.segment_bounds,
             layout.segments,
             layout.keys,
-            thresholds,
-            n_common,
+            layout.thresholds,
+            n_dithered(layout.thresholds),
+            is_narrow(layout.segments),
             store.min_slots,
             store.max_slots,
             *split,
