@@ -60,8 +60,9 @@ _FIRST, _MORE = 8, 4
 
 
 def n_dithered(thresholds: npt.NDArray[np.uint32]) -> int:
-    """Return the length of the array that :func:`dither` fills: the thresholds of a row in whole steps of comparison, and one that no number reaches."""
-    return _FIRST + -(-max(0, thresholds.shape[1] - _FIRST) // _MORE) * _MORE + 1
+    """Return the length of the array that :func:`dither` fills: a row's thresholds in steps of comparison, and one that no number reaches."""
+    n: int = thresholds.shape[1]
+    return _FIRST + -(-max(0, n - _FIRST) // _MORE) * _MORE + 1
 
 
 @njit(cache=True, nogil=True)
