@@ -53,7 +53,7 @@ from spinn_mam.compiled.words import (
 )
 
 #: Neurons updated together: what is drawn for them stays in the first-level cache.
-BLOCK = 2048
+BLOCK = 4096
 _SLOT_MAX = 0xFFFF
 #: Thresholds that all numbers are compared with, and how many more at once.
 _FIRST, _MORE = 8, 4
