@@ -40,6 +40,10 @@ Model = Annotated[str, typer.Argument(help="Name of a model (pd14) or path of a 
 Set = Annotated[
     list[str] | None, typer.Option("--set", help="Override a value: KEY=VALUE, such as neuron.tau_m='12 ms'. May be repeated.", metavar="KEY=VALUE")
 ]
+Areas = Annotated[
+    str | None, typer.Option("--areas", help="Areas of a multi-area model to simulate, such as V1,V2; Poisson input stands for the others.")
+]
+Surface = Annotated[str | None, typer.Option("--surface", help="Modelled surface of each area of a multi-area model (mm2), or whole.")]
 Drive = Annotated[str | None, typer.Option("--drive", help="Background input: poisson or dc.")]
 NScaling = Annotated[float, typer.Option("--n-scaling", help="Scale of the population sizes, above 0, at most 1.")]
 KScaling = Annotated[float, typer.Option("--k-scaling", help="Scale of the in-degrees, above 0, at most 1.")]
@@ -111,6 +115,8 @@ def run(
     to: Annotated[str | None, typer.Option("--to", help="Stop after this stage.", metavar="STAGE")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, check it, and do nothing.")] = False,
     settings: Set = None,
+    areas: Areas = None,
+    surface: Surface = None,
     drive: Drive = None,
     n_scaling: NScaling = 1.0,
     k_scaling: KScaling = 1.0,
@@ -147,11 +153,12 @@ def run(
     """
     from spinn_mam.flow.run import run_model
     from spinn_mam.flow.settings import NEURONS_PER_CORE, RunSettings, factor_of
+    from spinn_mam.models import model_settings
 
     run_model(
         RunSettings(
             model=model,
-            settings=tuple(settings or ()),
+            settings=model_settings(model, settings, areas, surface),
             drive=drive,
             n_scaling=n_scaling,
             k_scaling=k_scaling,
@@ -200,6 +207,8 @@ def plan(
     seed: Seed = 1,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for the mapping, its picture and PACMAN's JSON; default runs/MODEL-plan.")] = None,
     settings: Set = None,
+    areas: Areas = None,
+    surface: Surface = None,
     drive: Drive = None,
     n_scaling: NScaling = 1.0,
     k_scaling: KScaling = 1.0,
@@ -208,11 +217,12 @@ def plan(
     """Map a model onto a machine and say what it takes."""
     from spinn_mam.flow.run import plan_model
     from spinn_mam.flow.settings import NEURONS_PER_CORE, RunSettings, factor_of
+    from spinn_mam.models import model_settings
 
     plan_model(
         RunSettings(
             model=model,
-            settings=tuple(settings or ()),
+            settings=model_settings(model, settings, areas, surface),
             drive=drive,
             n_scaling=n_scaling,
             k_scaling=k_scaling,
@@ -231,13 +241,20 @@ def plan(
 
 @app.command()
 def show(
-    model: Model, settings: Set = None, drive: Drive = None, n_scaling: NScaling = 1.0, k_scaling: KScaling = 1.0, as_json: AsJson = False
+    model: Model,
+    settings: Set = None,
+    areas: Areas = None,
+    surface: Surface = None,
+    drive: Drive = None,
+    n_scaling: NScaling = 1.0,
+    k_scaling: KScaling = 1.0,
+    as_json: AsJson = False,
 ) -> None:
     """Print a model's numbers and where each comes from."""
-    from spinn_mam.models import load_model
+    from spinn_mam.models import load_model, model_settings
     from spinn_mam.report.model_tables import show_json, show_tables
 
-    loaded = load_model(model, settings or (), {} if drive is None else {"drive": drive})
+    loaded = load_model(model, model_settings(model, settings, areas, surface), {} if drive is None else {"drive": drive})
     spec = loaded.network(n_scaling, k_scaling)
     if as_json:
         typer.echo(json.dumps(show_json(loaded, spec), indent=1, allow_nan=False))

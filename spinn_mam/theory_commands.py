@@ -18,6 +18,10 @@ Set = Annotated[
 def theory(
     model: Model,
     settings: Set = None,
+    areas: Annotated[
+        str | None, typer.Option("--areas", help="Areas of a multi-area model to simulate, such as V1,V2; Poisson input stands for the others.")
+    ] = None,
+    surface: Annotated[str | None, typer.Option("--surface", help="Modelled surface of each area of a multi-area model (mm2), or whole.")] = None,
     drive: Annotated[str | None, typer.Option("--drive", help="Background input: poisson or dc.")] = None,
     n_scaling: Annotated[float, typer.Option("--n-scaling", help="Scale of the population sizes, above 0, at most 1.")] = 1.0,
     k_scaling: Annotated[float, typer.Option("--k-scaling", help="Scale of the in-degrees, above 0, at most 1.")] = 1.0,
@@ -26,11 +30,11 @@ def theory(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Print the stationary rates of a model by mean-field theory."""
-    from spinn_mam.models import load_model
+    from spinn_mam.models import load_model, model_settings
     from spinn_mam.models.theory import MeanField, find_fixed_points, stationary_state
     from spinn_mam.report.theory_tables import rates_table, search_table, theory_json
 
-    spec = load_model(model, settings or (), {} if drive is None else {"drive": drive}).network(n_scaling, k_scaling)
+    spec = load_model(model, model_settings(model, settings, areas, surface), {} if drive is None else {"drive": drive}).network(n_scaling, k_scaling)
     began = time.perf_counter()
     field = MeanField.of(spec)
     state = stationary_state(field)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from spinn_mam.errors import DocumentError
+from spinn_mam.errors import DocumentError, UsageError
 from spinn_mam.models import pd14
-from spinn_mam.models.document import Document, resolve
+from spinn_mam.models.document import Document, read, resolve
 from spinn_mam.models.mam import network as mam
 from spinn_mam.models.mam import schema as mam_schema
 from spinn_mam.network.spec import NetworkSpec
@@ -64,3 +64,26 @@ def load_model(name_or_path: str, settings: Sequence[str] = (), variants: Mappin
     if family == "multi-area":
         return NetworkModel(document, mam_schema.validate(document))
     raise DocumentError(document.name, "family", f"unknown model family {family!r}: known are 'microcircuit' and 'multi-area'")
+
+
+def model_settings(name_or_path: str, settings: Sequence[str] | None, areas: str | None = None, surface: str | None = None) -> tuple[str, ...]:
+    """Return the settings of a model with those that have a flag of their own.
+
+    Parameters
+    ----------
+    name_or_path : str
+        The model.
+    settings : sequence of str or None
+        ``KEY=VALUE`` each.
+    areas, surface : str, optional
+        Simulated areas with commas, and modelled surface (mm2, or ``"whole"``), of multi-area models.
+
+    Raises
+    ------
+    UsageError
+        If the model has no areas.
+    """
+    wanted = (() if areas is None else (f'areas.simulated="{areas}"',)) + (() if surface is None else (f"anatomy.surface={surface}",))
+    if wanted and read(name_or_path)[1].get("family") != "multi-area":
+        raise UsageError(f"{'--areas' if areas is not None else '--surface'}: {name_or_path} is no multi-area model; such as mam is one")
+    return (*(settings or ()), *wanted)

@@ -10,7 +10,9 @@ from rich.text import Text
 
 from spinn_mam.models import NetworkModel
 from spinn_mam.models.document import leaves, read
+from spinn_mam.models.mam.schema import MultiAreaDocument
 from spinn_mam.network.spec import NetworkSpec
+from spinn_mam.report.area_tables import area_rows, area_tables, fact_rows, population_matrices
 
 
 def value_rows(model: NetworkModel) -> list[dict[str, Any]]:
@@ -63,14 +65,23 @@ def population_rows(spec: NetworkSpec) -> list[dict[str, Any]]:
 
 
 def show_json(model: NetworkModel, spec: NetworkSpec) -> dict[str, Any]:
-    """Return everything that ``show`` prints, as plain data."""
+    """Return everything that ``show`` prints, as plain data.
+
+    Of a multi-area model, areas and populations with their in-degrees, weights and delays stand for the list of projections.
+    """
+    network = {**spec.to_dict(), "n_synapses": spec.n_synapses, "digest": spec.digest()}
+    parts: dict[str, Any] = {}
+    if isinstance(model.content, MultiAreaDocument):
+        del network["projections"], network["populations"]
+        parts = {"areas": area_rows(model.content, spec), "populations": population_matrices(spec), "facts": fact_rows()}
     return {
         "format": "spinn_mam.show/1",
         "model": model.name,
         "values": value_rows(model),
         "variants": variant_rows(model),
         "sources": {k: s.model_dump() for k, s in model.content.sources.items()},
-        "network": {**spec.to_dict(), "n_synapses": spec.n_synapses, "digest": spec.digest()},
+        **parts,
+        "network": network,
     }
 
 
@@ -92,6 +103,17 @@ def show_tables(model: NetworkModel, spec: NetworkSpec) -> list[Table]:
         style = "bold yellow" if row["choice"] != row["default"] else ""
         others = ", ".join(c for c in row["choices"] if c != row["choice"])
         variants.add_row(Text(row["variant"]), row["choice"], others, row["why"], style=style)
+    parts = [network_table(spec)] if not isinstance(model.content, MultiAreaDocument) else area_tables(model.content, spec)
+    sources = Table(title="Sources", title_justify="left", title_style="bold")
+    for column in ("key", "citation", "DOI"):
+        sources.add_column(column)
+    for key, source_ in model.content.sources.items():
+        sources.add_row(key, source_.citation, source_.doi)
+    return [values, variants, *parts, sources]
+
+
+def network_table(spec: NetworkSpec) -> Table:
+    """Return the table of the populations of a network."""
     network = Table(
         title=f"Network at N_scaling {spec.N_scaling:g}, K_scaling {spec.K_scaling:g}: "
         f"{int(spec.sizes.sum()):,} neurons, {spec.n_synapses:,} synapses in {len(spec.projections)} projections",
@@ -103,12 +125,7 @@ def show_tables(model: NetworkModel, spec: NetworkSpec) -> list[Table]:
     for row in population_rows(spec):
         cells = (f"{row['size']:,}", f"{row['in_degree']:,.0f}", f"{row['drive_rate']:,.0f}", f"{row['I_e_pA']:.2f}", f"{row['expected_rate']:.3f}")
         network.add_row(row["population"], *cells)
-    sources = Table(title="Sources", title_justify="left", title_style="bold")
-    for column in ("key", "citation", "DOI"):
-        sources.add_column(column)
-    for key, source_ in model.content.sources.items():
-        sources.add_row(key, source_.citation, source_.doi)
-    return [values, variants, network, sources]
+    return network
 
 
 def format_value(value: Any) -> str:

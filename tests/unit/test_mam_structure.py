@@ -1,12 +1,21 @@
 """The multi-area model from its facts: published totals and sizes, step by step, and the network they give."""
 
+import json
+from pathlib import Path
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 
+from spinn_mam.errors import DocumentError, UsageError
 from spinn_mam.models import load_model
+from spinn_mam.models.mam import tables
 from spinn_mam.models.mam.areas import AREAS
-from spinn_mam.models.mam.network import matrices
-from spinn_mam.models.mam.structure import Structure, structure
+from spinn_mam.models.mam.network import derive, matrices
+from spinn_mam.models.mam.rates import recorded_rates
+from spinn_mam.models.mam.structure import Structure, derived_structure, structure
+from spinn_mam.models.mam.tables import COLUMNS, LICENSE, load_facts, read_table
+from spinn_mam.network.spec import NetworkSpec
 
 #: int() of the published sizes of 23E 23I 4E 4I 5E 5I 6E 6I; areas in one key were given the densities and layers of one architectural type.
 SIZES = {
@@ -87,3 +96,170 @@ def test_weights_and_delays_are_the_published_ones() -> None:
         assert (delay["V1-23E", "V1-23E"], delay["V1-23E", "V1-23I"]) == (1.5, 0.75)
         between = [d for (target, source), d in delay.items() if target.split("-")[0] != source.split("-")[0]]
         assert (round(min(between), 2), round(max(between), 2)) == (1.71, 17.98)
+
+
+def test_a_part_of_the_areas_keeps_its_input_from_the_others() -> None:
+    """Poisson input at the rates of theory has the mean and the variance of the synapses that it stands for, so that theory gives the same rates."""
+    whole, part = load_model("mam").network(), load_model("mam", ["areas.simulated=V1,46"]).network()
+    assert part.names == tuple(name for name in whole.names if name.split("-")[0] in ("V1", "46"))
+    rates = dict(zip(whole.names, whole.expected_rates, strict=True))
+    assert part.expected_rates == pytest.approx([rates[name] for name in part.names], rel=1e-3)
+    incoming = sum(
+        p.n_synapses / whole.populations[0].size * p.weight.mean * whole.expected_rates[p.source]
+        for p in whole.projections
+        if p.target == 0 and whole.names[p.source].split("-")[0] not in ("V1", "46")
+    )
+    external, drive = whole.populations[0].drive, part.populations[0].drive
+    assert external is not None
+    assert drive is not None
+    assert drive.rate * drive.weight == pytest.approx(
+        external.rate * external.weight + incoming, rel=1e-5
+    )  # numbers of neurons and synapses are whole
+    alone = load_model("mam", ["areas.simulated=V1", "variants.replace_non_simulated_areas=none"]).network()
+    assert alone.populations[0].drive == external
+    homogeneous = load_model("mam", ["areas.simulated=V1", "variants.replace_non_simulated_areas=hom_poisson_stat"]).network().populations[0].drive
+    assert homogeneous is not None
+    assert homogeneous.rate > drive.rate  # 10 spikes/s of each source neuron, which has less in the ground state
+
+
+def test_areas_that_are_cut_apart_have_no_synapses_between_them() -> None:
+    spec = load_model("mam", ["areas.simulated=V1,V2", "variants.replace_cc=hom_poisson_stat"]).network()
+    assert {(spec.names[p.source].split("-")[0], spec.names[p.target].split("-")[0]) for p in spec.projections} == {("V1", "V1"), ("V2", "V2")}
+
+
+def test_two_weights_merge_into_one_input_of_equal_mean_and_variance() -> None:
+    """With chi = 2 the replaced synapses have twice the weight of the external input."""
+    settings = ["areas.simulated=V1", "variants.replace_non_simulated_areas=hom_poisson_stat"]
+    one, two = (load_model("mam", [*settings, f"synapses.cc_weights_factor={chi}"]).network().populations[0].drive for chi in (1, 2))
+    external = load_model("mam").network().populations[0].drive
+    assert one is not None
+    assert two is not None
+    assert external is not None
+    J, replaced = external.weight, one.rate - external.rate
+    assert two.rate * two.weight == pytest.approx(external.rate * J + replaced * 2 * J)
+    assert two.rate * two.weight**2 == pytest.approx(external.rate * J**2 + replaced * (2 * J) ** 2)
+
+
+@pytest.mark.parametrize("settings", [["variants.state=metastable"], ["variants.connectivity=unstabilised"]])
+def test_scaling_in_degrees_needs_rates_that_theory_has_or_a_recording(settings: list[str], tmp_path: Path) -> None:
+    model = load_model("mam", settings)
+    assert model.network(0.01, 1.0).n_synapses > 0
+    with pytest.raises(UsageError, match=r"recorded rates of the full-scale network"):
+        model.network(0.01, 0.01)
+    names = model.network().names
+    (tmp_path / "rates.json").write_text(json.dumps(dict.fromkeys(names, 3.0)), encoding="utf-8")
+    scaled = load_model("mam", [*settings, f"rates.full_scale={tmp_path / 'rates.json'}"]).network(0.01, 0.01)
+    assert set(scaled.expected_rates) == {3.0}
+
+
+def test_recorded_rates_come_by_population_by_area_or_from_a_run(tmp_path: Path) -> None:
+    names = ("V1-23E", "TH-6I")
+    for text in (
+        '{"V1-23E": 1, "TH-6I": 2.5}',
+        '{"V1": {"23E": 1}, "TH": {"6I": 2.5, "total": 9}}',
+        '{"run": {"rates": {"V1-23E": 1, "TH-6I": 2.5}}}',
+    ):
+        (tmp_path / "r.json").write_text(text, encoding="utf-8")
+        assert recorded_rates(str(tmp_path / "r.json"), names).tolist() == [1.0, 2.5]
+    for text, message in (
+        ('{"V1-23E": 1}', "at 'TH-6I': no rate for it"),
+        ("[1]", "at 'V1-23E': no rate for it and 1 more"),
+        ("{", "no file of rates"),
+    ):
+        (tmp_path / "r.json").write_text(text, encoding="utf-8")
+        with pytest.raises(DocumentError, match=message):
+            recorded_rates(str(tmp_path / "r.json"), names)
+
+
+def test_scaling_keeps_the_mean_input() -> None:
+    full, scaled = load_model("mam").network(), load_model("mam").network(1.0, 0.04)
+    rates = np.array(full.expected_rates)
+
+    def mean_input(spec: NetworkSpec) -> npt.NDArray[np.float64]:
+        out = np.array([p.I_e + (p.drive.rate * p.drive.weight * 0.5e-3 if p.drive else 0.0) for p in spec.populations])
+        for p in spec.projections:
+            out[p.target] += p.n_synapses / spec.populations[p.target].size * p.weight.mean * rates[p.source] * 0.5e-3
+        return out
+
+    assert np.abs(mean_input(scaled) - mean_input(full)).max() < 1.0  # pA of up to 1,000: synapse numbers are whole
+
+
+def test_kappa_raises_the_input_of_5E_and_with_it_that_of_6E() -> None:
+    def external(*settings: str) -> dict[str, float]:
+        found = structure(load_model("mam", settings).content)  # type: ignore[arg-type]
+        return dict(zip(found.names, found.K_ext.ravel()[found.there], strict=True))
+
+    ext = external("external.kappa=1.2")
+    assert ext["V1-5E"] / ext["V1-23E"] == pytest.approx(1.2)
+    assert ext["V1-6E"] / ext["V1-23E"] == pytest.approx(10 / 3 * 1.2 - 7 / 3)
+    assert ext["TH-23E"] / ext["TH-5I"] == pytest.approx(1.2)
+    ext = external("external.kappa=1.2", "external.fac_nu_ext_6E=1")
+    assert ext["V1-6E"] == pytest.approx(ext["V1-23E"])
+
+
+def test_the_sign_slip_is_a_choice_and_small(unstabilised: Structure) -> None:
+    corrected = structure(load_model("mam", ["variants.connectivity=unstabilised", "variants.large_areas=corrected"]).content)  # type: ignore[arg-type]
+    within = [np.einsum("aiaj->ai", s.K) for s in (unstabilised, corrected)]
+    change = np.abs(within[1][unstabilised.N > 0] / within[0][unstabilised.N > 0] - 1)
+    assert 1e-4 < change.max() < 8e-4
+    small = unstabilised.architecture.surface < 100
+    assert np.array_equal(within[0][small], within[1][small])
+
+
+def test_a_matrix_of_the_users_own(tmp_path: Path) -> None:
+    content = load_model("mam").content
+    K = matrices(content).K  # type: ignore[arg-type]
+    np.save(tmp_path / "K.npy", K / 2)
+    halved = load_model("mam", [f"anatomy.in_degrees={tmp_path / 'K.npy'}"]).network()
+    assert halved.n_synapses == pytest.approx(24_126_516_728 / 2, rel=1e-6)
+    array = derive(content, whole=structure(content).with_K_matrix(K / 2))  # type: ignore[arg-type]
+    assert array.projections == halved.projections
+    for wrong in (K[:5], -K, np.full_like(K, np.nan)):
+        np.save(tmp_path / "wrong.npy", wrong)
+        with pytest.raises(DocumentError, match="in-degrees"):
+            load_model("mam", [f"anatomy.in_degrees={tmp_path / 'wrong.npy'}"]).network()
+    with pytest.raises(UsageError, match="use published, unstabilised, or the path"):
+        load_model("mam", ["anatomy.in_degrees=mine"]).network()
+
+
+def test_whole_areas_have_the_neurons_of_the_hemisphere() -> None:
+    spec = load_model("mam", ["anatomy.surface=whole"]).network()
+    assert int(spec.sizes.sum()) == pytest.approx(9.33e8, rel=1e-3)
+    # nearly all synapses come from cortex then, 1.3 % from below and a few from areas outside
+    external = np.array([p.drive.rate for p in spec.populations if p.drive]) / 10
+    assert external.sum() / (external.sum() + spec.n_synapses / spec.sizes.sum() * len(external)) < 0.06
+    five = load_model("mam", ["anatomy.surface=5 mm2"]).network()
+    assert int(five.sizes.sum()) == pytest.approx(5 * 4_130_056.72, rel=1e-4)
+
+
+def test_the_rest_of_the_package_works_without_the_facts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    load_facts.cache_clear()
+    derived_structure.cache_clear()
+    files = tables.resources.files
+    monkeypatch.setattr(tables.resources, "files", lambda name: tmp_path if name == "spinn_mam.models.mam" else files(name))
+    with pytest.raises(UsageError, match="needs its anatomical facts"):
+        load_model("mam").network()
+    assert load_model("pd14").network().n_synapses > 0
+
+
+def test_each_table_says_its_source_what_was_changed_and_its_licence() -> None:
+    for table in load_facts():
+        assert table.head["SPDX-License-Identifier"] == LICENSE
+        assert "doi:" in table.head["source"] or table.name == "laminar_thicknesses"
+        assert all(table.head[key] for key in ("title", "attribution", "modified", "license"))
+        identified = [row[: COLUMNS[table.name][1]] for row in table.rows]
+        assert len(set(identified)) == len(identified)
+
+
+def test_a_wrong_table_is_named(tmp_path: Path) -> None:
+    for text, message in (
+        ("# format: spinn_mam.facts/2\narea,level\n", "expected 'spinn_mam.facts/1'"),
+        ("# format: spinn_mam.facts/1\narea,height\n", "expected area, level, found area, height"),
+        ("# format: spinn_mam.facts/1\narea,level\nV1,0,1\n", "3 values for 2 columns"),
+        ("# format: spinn_mam.facts/1\narea,level\nV1,high\n", "could not convert"),
+    ):
+        (tmp_path / "hierarchy.csv").write_text(text, encoding="utf-8")
+        with pytest.raises(DocumentError, match=message):
+            read_table(tmp_path / "hierarchy.csv", "hierarchy")
+    with pytest.raises(DocumentError, match="is missing"):
+        read_table(tmp_path / "nowhere.csv", "hierarchy")

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from spinn_mam.errors import UsageError
+from spinn_mam.models.document import resolve
 from spinn_mam.models.mam.areas import AREAS, POPULATIONS
-from spinn_mam.models.mam.schema import MultiAreaDocument
-from spinn_mam.models.mam.structure import Structure, structure
+from spinn_mam.models.mam.rates import THEORY, rates_by_theory, recorded_rates
+from spinn_mam.models.mam.schema import MultiAreaDocument, validate
+from spinn_mam.models.mam.structure import UNSTABILISED, Structure, structure
 from spinn_mam.models.scaling import check_scale, clipped, compensating_current, psc_over_psp
 from spinn_mam.network.spec import BoolArray, FloatArray, IntArray, NetworkSpec, NeuronParameters, PoissonDrive, Population, Projection
 
 
 @dataclass(frozen=True, slots=True)
 class Matrices:
-    """The full-scale network of some areas as vectors and matrices, [target, source].
+    """A full-scale network as vectors and matrices, [target, source].
 
     Attributes
     ----------
@@ -43,26 +45,48 @@ class Matrices:
     W_ext: float
     delay: FloatArray
 
+    def of(self, at: BoolArray, K: FloatArray) -> Matrices:
+        """Return the network of some populations, with these in-degrees between all."""
+        both = np.ix_(at, at)
+        names = tuple(name for name, kept in zip(self.names, at, strict=True) if kept)
+        parts = (self.N[at], K[both], self.K_ext[at], self.W[both], self.W_ext, self.delay[both])
+        return Matrices(names, self.area[at], self.population[at], *parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """Poisson input of each population: the summed rate of one neuron's, and its weight.
+
+    Attributes
+    ----------
+    rate, weight : ndarray, shape (n,)
+        Spikes/s and pA, at full scale.
+    """
+
+    rate: FloatArray
+    weight: FloatArray
+
 
 def matrices(model: MultiAreaDocument, whole: Structure | None = None) -> Matrices:
-    """Return the full-scale network of a document's simulated areas."""
+    """Return the full-scale network of all areas.
+
+    Parameters
+    ----------
+    model : MultiAreaDocument
+    whole : Structure, optional
+        Its structure, if it is not the one that the document describes.
+    """
     whole = structure(model) if whole is None else whole
-    area, population = (index.ravel() for index in np.indices(whole.N.shape))
-    simulated = np.isin(area, [AREAS.index(name) for name in model.simulated])
-    at = np.flatnonzero(whole.there & simulated)
-    area, population = area[at], population[at]
-    keep = simulated[whole.there]
+    area, population = (index.ravel()[whole.there] for index in np.indices(whole.N.shape))
     within = area[:, None] == area[None, :]
-    names = tuple(name for name, kept in zip(whole.names, keep, strict=True) if kept)
-    weights = mean_weights(model, population, within)
     return Matrices(
-        names,
+        whole.names,
         area,
         population,
-        whole.N.ravel()[at],
-        whole.K_matrix[np.ix_(keep, keep)],
-        whole.K_ext.ravel()[at],
-        weights,
+        whole.N.ravel()[whole.there],
+        whole.K_matrix,
+        whole.K_ext.ravel()[whole.there],
+        mean_weights(model, population, within),
         model.synapses.PSP_ext.value * _psc(model),
         mean_delays(model, population, within, whole.distances[np.ix_(area, area)]),
     )
@@ -96,7 +120,7 @@ def mean_delays(model: MultiAreaDocument, population: IntArray, within: BoolArra
     return np.where(within, local[None, :], distances / synapses.speed.value)
 
 
-def derive(model: MultiAreaDocument, N_scaling: float = 1.0, K_scaling: float = 1.0) -> NetworkSpec:
+def derive(model: MultiAreaDocument, N_scaling: float = 1.0, K_scaling: float = 1.0, whole: Structure | None = None) -> NetworkSpec:
     """Derive the network of a document at a scale.
 
     Population sizes and synapse numbers are cut to whole numbers, as in the published simulations.
@@ -106,34 +130,137 @@ def derive(model: MultiAreaDocument, N_scaling: float = 1.0, K_scaling: float = 
     model : MultiAreaDocument
     N_scaling, K_scaling : float
         Scales of population sizes and in-degrees, in (0, 1].
+    whole : Structure, optional
+        Structure of the network, such as one with in-degrees of your own (``structure(model).with_K_matrix(K)``); by default the document's.
 
     Raises
     ------
     UsageError
-        If a scale is out of range, or leaves no synapses.
+        If a scale is out of range or leaves no synapses, or if rates are needed that theory does not have.
     """
     check_scale("N_scaling", N_scaling)
     check_scale("K_scaling", K_scaling)
-    net = matrices(model)
-    n_synapses = (net.K * net.N[:, None] * (N_scaling * K_scaling)).astype(np.int64)
-    if not n_synapses.any() and net.K.any():
-        raise UsageError(f"N_scaling = {N_scaling:g} and K_scaling = {K_scaling:g} leave no synapses: use larger scales")
-    rates = np.full(len(net.names), model.rates.full_scale.value)
+    net, drive = simulated(model, matrices(model, whole))
+    full = _spec(model, net, drive, np.zeros(len(net.names)), "")
+    if K_scaling < 1.0:
+        rates, source = target_rates(model, net.names, full), model.rates.full_scale.source
+    else:
+        rates, source = expected_rates(model, net, full)
+    if N_scaling == K_scaling == 1.0:
+        return replace(full, expected_rates=tuple(rates.tolist()), expected_rates_source=source)
+    spec = _spec(model, net, drive, rates, source, N_scaling, K_scaling)
+    if not spec.projections and full.projections:
+        raise UsageError(f"N_scaling = {N_scaling:g} and K_scaling = {K_scaling:g} leave none of {full.n_synapses:,} synapses: use larger scales")
+    return spec
+
+
+def simulated(model: MultiAreaDocument, net: Matrices) -> tuple[Matrices, Input]:
+    """Cut out the simulated areas, and let Poisson input stand for synapses that are replaced.
+
+    The neurons' one Poisson source has the rate and weight that give the mean and the variance of all inputs it stands for.
+
+    Parameters
+    ----------
+    model : MultiAreaDocument
+    net : Matrices
+        All areas.
+
+    Returns
+    -------
+    net : Matrices
+        The simulated areas.
+    drive : Input
+    """
+    at = np.isin(net.area, [AREAS.index(name) for name in model.simulated])
+    poisson = model.external.drive.value == "poisson"
+    rate, weight = (model.external.rate.value * net.K_ext[at] if poisson else np.zeros(at.sum())), np.full(at.sum(), net.W_ext)
+    K = net.K.copy()
+    between = net.area[:, None] != net.area[None, :]
+    for how, pairs in (
+        (model.areas.replace_cc.value, between & at[:, None]),
+        (model.areas.replace_non_simulated_areas.value, between & at[:, None] & ~at[None, :]),
+    ):
+        if how != "none" and K[pairs].any():
+            rates = target_rates(model, net.names, _whole(model, net)) if how == "het_poisson_stat" else np.full(len(at), model.external.rate.value)
+            events = np.where(pairs, K, 0.0)[at] * rates
+            mean = rate * weight + (events * net.W[at]).sum(axis=1)
+            variance = rate * weight**2 + (events * net.W[at] ** 2).sum(axis=1)
+            weight = np.divide(variance, mean, out=weight, where=mean != 0)
+            rate = mean / weight
+            K[pairs] = 0.0
+    return net.of(at, K), Input(rate, weight)
+
+
+def target_rates(model: MultiAreaDocument, names: tuple[str, ...], full: NetworkSpec) -> FloatArray:
+    """Return the full-scale rates that scaling and replacement need (spikes/s): recorded, or by theory.
+
+    Raises
+    ------
+    UsageError
+        If theory has none.
+    """
+    if model.rates.full_scale.value != THEORY:
+        return recorded_rates(model.rates.full_scale.value, names)
+    rates = None if metastable(model) else rates_by_theory(full)
+    if rates is None:
+        why = (
+            "does not hold with weights between areas raised (chi or chi_I above 1)"
+            if metastable(model)
+            else "finds no stationary state of this network"
+        )
+        raise UsageError(
+            f"mean-field theory {why}: down-scaling in-degrees and replacing areas need recorded rates of the full-scale network; give them with "
+            "--set rates.full_scale=FILE.json (rates by population, or metrics.json of a run)"
+        )
+    return np.array(rates)
+
+
+def metastable(model: MultiAreaDocument) -> bool:
+    """Whether areas excite each other more than in the ground state: the network leaves theory's fixed point again and again."""
+    return model.synapses.cc_weights_factor.value > 1.0 or model.synapses.cc_weights_I_factor.value > 1.0
+
+
+def expected_rates(model: MultiAreaDocument, net: Matrices, full: NetworkSpec) -> tuple[FloatArray, str]:
+    """Return rates to expect where no result depends on them (the mapping), and where they come from.
+
+    Where theory cannot say, they are those of the published network of 1 mm2 in its ground state.
+    """
+    anatomy, source = model.anatomy, model.rates.full_scale.source
+    comparable = anatomy.surface.value == 1.0 and anatomy.in_degrees.value != UNSTABILISED and not metastable(model)
+    if model.rates.full_scale.value != THEORY or (comparable and rates_by_theory(full) is not None):
+        return target_rates(model, net.names, full), source
+    published = validate(resolve("mam"))
+    whole = matrices(published)
+    by_name = dict(zip(whole.names, target_rates(published, whole.names, _whole(published, whole)), strict=True))
+    return np.array([by_name[name] for name in net.names]), f"{source}, of the published network of 1 mm2 in its ground state for lack of better"
+
+
+def _whole(model: MultiAreaDocument, net: Matrices) -> NetworkSpec:
+    """Return the full-scale network of all areas."""
+    events = model.external.rate.value * net.K_ext if model.external.drive.value == "poisson" else np.zeros(len(net.names))
+    return _spec(model, net, Input(events, np.full(len(net.names), net.W_ext)), np.zeros(len(net.names)), "")
+
+
+def _spec(
+    model: MultiAreaDocument, net: Matrices, drive: Input, rates: FloatArray, source: str, N_scaling: float = 1.0, K_scaling: float = 1.0
+) -> NetworkSpec:
     return NetworkSpec(
         model=model.name,
         dt=model.simulation.dt.value,
-        populations=_populations(model, net, rates, N_scaling, K_scaling),
-        projections=_projections(model, net, n_synapses, 1.0 / math.sqrt(K_scaling)),
+        populations=_populations(model, net, drive, rates, N_scaling, K_scaling),
+        projections=_projections(model, net, N_scaling, K_scaling),
         expected_rates=tuple(rates.tolist()),
-        expected_rates_source=model.rates.full_scale.source,
+        expected_rates_source=source,
         N_scaling=N_scaling,
         K_scaling=K_scaling,
         drive=model.external.drive.value,
     )
 
 
-def _populations(model: MultiAreaDocument, net: Matrices, rates: FloatArray, N_scaling: float, K_scaling: float) -> tuple[Population, ...]:
-    neuron, external, tau_syn = model.neuron, model.external, model.neuron.tau_syn.value
+def _populations(
+    model: MultiAreaDocument, net: Matrices, drive: Input, rates: FloatArray, N_scaling: float, K_scaling: float
+) -> tuple[Population, ...]:
+    neuron, tau_syn = model.neuron, model.neuron.tau_syn.value
     params = NeuronParameters(
         C_m=neuron.C_m.value,
         tau_m=neuron.tau_m.value,
@@ -144,14 +271,12 @@ def _populations(model: MultiAreaDocument, net: Matrices, rates: FloatArray, N_s
         V_th=neuron.V_th.value,
         t_ref=neuron.t_ref.value,
     )
+    one = np.ones(1)
     I_e = compensating_current(K_scaling, tau_syn, net.W, net.K, rates)
-    if external.drive.value == "poisson":
-        I_e = I_e + compensating_current(
-            K_scaling, tau_syn, np.full((len(net.names), 1), net.W_ext), net.K_ext[:, None], np.array([external.rate.value])
-        )
-    else:
-        I_e = I_e + external.rate.value * net.K_ext * net.W_ext * tau_syn / 1000.0
-    weight = net.W_ext / math.sqrt(K_scaling)
+    I_e = I_e + compensating_current(K_scaling, tau_syn, drive.weight[:, None], drive.rate[:, None], one)
+    if model.external.drive.value == "dc":
+        I_e = I_e + model.external.rate.value * net.K_ext * net.W_ext * tau_syn / 1000.0
+    weight = drive.weight / math.sqrt(K_scaling)
     return tuple(
         Population(
             name=name,
@@ -160,21 +285,23 @@ def _populations(model: MultiAreaDocument, net: Matrices, rates: FloatArray, N_s
             I_e=float(I_e[i]),
             V0_mean=model.initial.V0_mean.value,
             V0_sd=model.initial.V0_sd.value,
-            drive=PoissonDrive(rate=float(external.rate.value * net.K_ext[i] * K_scaling), weight=weight, delay=model.synapses.delay_exc.value)
-            if external.drive.value == "poisson"
+            drive=PoissonDrive(rate=float(drive.rate[i] * K_scaling), weight=float(weight[i]), delay=model.synapses.delay_exc.value)
+            if drive.rate[i] > 0
             else None,
         )
         for i, name in enumerate(net.names)
     )
 
 
-def _projections(model: MultiAreaDocument, net: Matrices, n_synapses: IntArray, shrink: float) -> tuple[Projection, ...]:
+def _projections(model: MultiAreaDocument, net: Matrices, N_scaling: float, K_scaling: float) -> tuple[Projection, ...]:
     synapses, dt = model.synapses, model.simulation.dt.value
+    shrink = 1.0 / math.sqrt(K_scaling)
+    n_synapses = (net.K * net.N[:, None] * (N_scaling * K_scaling)).astype(np.int64)
     weights = {float(w): clipped(float(w) * shrink, synapses.weight_rel_sd.value, 0.0) for w in np.unique(net.W)}
     # NEST rounds a drawn delay to the nearest step; redrawing below half a step makes the shortest one step
     delays = {float(d): clipped(float(d), synapses.delay_rel_sd.value, 0.5 * dt) for d in np.unique(net.delay)}
     return tuple(
-        Projection(source=int(s), target=int(t), n_synapses=int(n_synapses[t, s]), weight=weights[net.W[t, s]], delay=delays[net.delay[t, s]])
+        Projection(source=s, target=t, n_synapses=int(n_synapses[t, s]), weight=weights[net.W[t, s]], delay=delays[net.delay[t, s]])
         for t, s in np.argwhere(n_synapses > 0).tolist()
     )
 

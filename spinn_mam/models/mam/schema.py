@@ -43,14 +43,32 @@ def _or_word(word: str, unit: str) -> Any:
     return BeforeValidator(convert)
 
 
+def _names(leaf: Any) -> Any:
+    """Take names of areas also as a list, and area 46 as the number that TOML makes of it."""
+    if not isinstance(leaf, dict) or "value" not in leaf:
+        return leaf
+    value = leaf["value"]
+    return {**leaf, "value": ",".join(str(name) for name in value) if isinstance(value, list) else str(value)}
+
+
 Surface = Annotated[ScalarOrWord, _or_word("whole", "mm2"), unit_field("mm2")]
 FromKappa = Annotated[ScalarOrWord, _or_word("kappa", ""), unit_field("")]
 
 
-class Areas(Frozen):
-    """Which areas are simulated."""
+class Replacement(Frozen):
+    """What stands for synapses from areas: nothing, or Poisson input at one rate or at the rate of each source population."""
 
-    simulated: Word
+    value: Literal["none", "hom_poisson_stat", "het_poisson_stat"]
+    source: str
+    note: str = ""
+
+
+class Areas(Frozen):
+    """Which areas are simulated, and what stands for the others."""
+
+    simulated: Annotated[Word, BeforeValidator(_names)]
+    replace_non_simulated_areas: Replacement
+    replace_cc: Replacement
 
 
 class Anatomy(Frozen):
@@ -101,9 +119,9 @@ class Initial(Frozen):
 
 
 class Rates(Frozen):
-    """Rates of the full-scale network."""
+    """Rates of the full-scale network: by theory, or the file of recorded ones."""
 
-    full_scale: Rate
+    full_scale: Word
 
 
 class MultiAreaDocument(Frozen):
@@ -176,7 +194,6 @@ def problems(model: MultiAreaDocument) -> Iterator[tuple[str, str]]:
         "external.fac_nu_ext_6E": model.factor_6E,
         "external.fac_nu_ext_TH": external.fac_nu_ext_TH.value,
         "initial.V0_sd": model.initial.V0_sd.value,
-        "rates.full_scale": model.rates.full_scale.value,
     }
     for key, value in positive.items():
         if not value > 0:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from importlib.resources.abc import Traversable
+from pathlib import Path
 
 import numpy as np
 
-from spinn_mam.errors import DocumentError
+from spinn_mam.errors import DocumentError, UsageError
 from spinn_mam.models.mam.areas import AREAS, POPULATIONS, population_name
 from spinn_mam.models.mam.cortico_cortical import cortico_cortical_synapses, excitatory_targets_of_feedback, external_in_degrees, with_factors
 from spinn_mam.models.mam.intrinsic import intrinsic, synapse_density
@@ -22,8 +22,8 @@ from spinn_mam.models.mam.tables import folder, load_facts
 from spinn_mam.models.mam.tracing import completed_strengths, distances, supragranular_fractions
 from spinn_mam.network.spec import BoolArray, FloatArray
 
-#: Stabilised in-degrees: entries, and their population indices (target, source) among those that have neurons.
-PUBLISHED = "stabilised_in_degrees.npz"
+#: In a document: the in-degrees are those derived from the facts.
+UNSTABILISED = "unstabilised"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +78,28 @@ class Structure:
 
 
 def structure(model: MultiAreaDocument) -> Structure:
-    """Derive the structure that a document describes."""
+    """Derive the structure that a document describes.
+
+    Stabilised in-degrees are for 1 mm2. At another surface the factor by which stabilisation changes each in-degree is carried over: an estimate.
+    """
+    derived = _derived(model)
+    kappa = model.external.kappa.value
+    derived = replace(derived, K_ext=with_factors(derived.K_ext, kappa, model.factor_6E, model.external.fac_nu_ext_TH.value))
+    which = model.anatomy.in_degrees.value
+    if which == UNSTABILISED:
+        return derived
+    matrix = read_in_degrees(which, len(derived.names))
+    if model.anatomy.surface.value != 1.0:
+        before = _derived(model, 1.0).K_matrix
+        matrix = matrix * np.divide(derived.K_matrix, before, out=np.ones_like(before), where=before > 0)
+    return derived.with_K_matrix(matrix)
+
+
+def _derived(model: MultiAreaDocument, surface: float | None = None) -> Structure:
     anatomy = model.anatomy
-    surface = anatomy.surface.value
-    derived = derived_structure(
-        surface if isinstance(surface, float) else None,
+    modelled = anatomy.surface.value if surface is None else surface
+    return derived_structure(
+        modelled if isinstance(modelled, float) else None,
         anatomy.synapses_per_neuron.value,
         anatomy.intrinsic_fraction.value,
         anatomy.subcortical_fraction.value,
@@ -90,10 +107,6 @@ def structure(model: MultiAreaDocument) -> Structure:
         anatomy.feedback_onto_E.value,
         anatomy.large_area_logarithm.value == "published",
     )
-    derived = replace(derived, K_ext=with_factors(derived.K_ext, model.external.kappa.value, model.factor_6E, model.external.fac_nu_ext_TH.value))
-    if anatomy.in_degrees.value == "unstabilised":
-        return derived
-    return derived.with_K_matrix(read_published(folder() / PUBLISHED, len(derived.names)))
 
 
 @lru_cache(maxsize=8)
@@ -146,20 +159,46 @@ def derived_structure(
     )
 
 
-def read_published(file: Traversable, n: int) -> FloatArray:
-    """Read the published stabilised in-degrees, shape (n, n).
+def read_in_degrees(which: str, n: int) -> FloatArray:
+    """Read a table of in-degrees that ships with the facts, or a user's matrix, shape (n, n), [target, source].
+
+    Parameters
+    ----------
+    which : str
+        Name of a table, such as ``"published"`` for ``facts/published_in_degrees.npz``, or the path of a ``.npy`` file of the matrix.
+    n : int
+        Number of populations.
 
     Raises
     ------
+    UsageError
+        If there is no such table or file.
     DocumentError
-        If the table is missing or for another network.
+        If it is for another network or no table of in-degrees.
     """
+    if which.endswith(".npy"):
+        return _own_matrix(Path(which), n)
+    file = folder() / f"{which}_in_degrees.npz"
     if not file.is_file():
-        raise DocumentError(f"facts/{PUBLISHED}", "", "is missing from the folder of facts")
+        known = sorted(entry.name.removesuffix("_in_degrees.npz") for entry in folder().iterdir() if entry.name.endswith("_in_degrees.npz"))
+        raise UsageError(f"anatomy.in_degrees = {which}: use {', '.join(known)}, {UNSTABILISED}, or the path of a .npy file of {n} x {n} in-degrees")
     with file.open("rb") as stream, np.load(stream) as table:
         size, index, values = int(table["n_populations"]), table["index"], table["in_degree"]
     if size != n:
-        raise DocumentError(f"facts/{PUBLISHED}", "n_populations", f"in-degrees of {size} populations for a network of {n}")
+        raise DocumentError(f"facts/{file.name}", "n_populations", f"in-degrees of {size} populations for a network of {n}")
     matrix = np.zeros((n, n))
     matrix[index[:, 0], index[:, 1]] = values
     return matrix
+
+
+def _own_matrix(path: Path, n: int) -> FloatArray:
+    try:
+        matrix = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise UsageError(f"anatomy.in_degrees = {path}: no matrix of in-degrees ({error})") from None
+    if not isinstance(matrix, np.ndarray) or matrix.shape != (n, n) or matrix.dtype.kind not in "fiu":
+        found = f"{matrix.dtype} {matrix.shape}" if isinstance(matrix, np.ndarray) else "an archive"
+        raise DocumentError(str(path), "", f"needs a matrix of {n} x {n} in-degrees, [target, source] in the order of the populations; found {found}")
+    if not np.isfinite(matrix).all() or (matrix < 0).any():
+        raise DocumentError(str(path), "", "in-degrees must be numbers that are not negative")
+    return matrix.astype(np.float64)
