@@ -3,8 +3,8 @@
 Problem
     Estimate what a local field potential or an fMRI signal sees of an area: its synaptic input.
 Method
-    I_A(t) = sum_{i in A} N_i / N_A sum_j K_ij |J_ij| (nu_j * s)(t), with in-degrees K, mean weights J, rates nu and the synaptic current s after a spike,
-    averaged exactly over each bin. Delays are left out, as in the paper.
+    I_A(t) = sum_{i in A} N_i / N_A sum_j K_ij |J_ij| (nu_j * s)(t), with in-degrees K, mean weights J, rates nu and the synaptic current s after
+    a spike, averaged exactly over each bin. Delays are left out, as in the paper.
 Cost
     O((a p + a) n) for a areas, p populations, n bins.
 Source

@@ -4,9 +4,9 @@ Problem
     Activity takes time from area to area. Order the areas by when they take part.
 Method
     For each pair of areas the cross-correlation of their rates at lags up to 100 ms, smoothed by a Gaussian of 2 ms, and the lag of its extremum,
-    maximum or minimum. Times t of the areas minimise the sum over pairs of (t_j - t_i - lag_ij)^2, a linear least-squares problem with one solution up
-    to a constant. Pairs whose extremum could be chance are left out: it has to exceed SIGNIFICANCE standard errors of the correlation of two
-    independent series with the autocorrelations of these (Bartlett). Areas that no such pair connects with the others have no time.
+    maximum or minimum. Times t of the areas minimise the sum over pairs of (t_j - t_i - lag_ij)^2, a linear least-squares problem with one
+    solution up to a constant. Pairs whose extremum could be chance are left out: it has to exceed SIGNIFICANCE standard errors of the correlation
+    of two independent series with the autocorrelations of these (Bartlett). Areas that no such pair connects with the others have no time.
 Cost
     O(l a^2 n) for l lags, a areas, n bins: a second for 32 areas and a minute.
 Sources
@@ -30,7 +30,7 @@ FloatArray = npt.NDArray[np.float64]
 #: Longest lag, and standard deviation of the smoothing (ms): Schmidt et al. (2018).
 MOST_LAG_MS = 100.0
 SMOOTHING_MS = 2.0
-#: Standard errors that an extremum has to exceed: the largest of 200 lags of independent series stays below it in more than 99.9 of 100 pairs.
+#: Standard errors that an extremum has to exceed: the largest of 200 lags of independent series exceeds it in one of 1,000 pairs.
 SIGNIFICANCE = 5.0
 
 

@@ -86,8 +86,8 @@ def timescales(series: RateSeries) -> Timescales:
     """
     n_bins = series.rates.shape[1]
     n_lags = int(min(MOST_LAG_MS / series.bin_ms, LAG_SHARE * n_bins))
-    lag = np.arange(1, n_lags + 1) * series.bin_ms
-    correlations = np.array([autocorrelation(rate, n_lags)[1:] for rate in series.rates]).reshape(len(series.names), n_lags)
+    lag = np.asarray(np.arange(1, n_lags + 1) * series.bin_ms, dtype=np.float64)
+    correlations = np.array([autocorrelation(rate, n_lags)[1:] for rate in series.rates], dtype=np.float64).reshape(-1, n_lags)
     fits = [_fit(lag, each) for each in correlations]
     return Timescales(series.names, np.array([fit[0] for fit in fits]), np.array([fit[1] for fit in fits]), lag, correlations)
 
