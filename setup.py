@@ -16,7 +16,7 @@ EXTRAS = {
     "formats": ["nixio==1.5.*", "pyarrow>=26"],
     "bench": ["brian2>=2.9"],
     "portal": ["hbp_neuromorphic_platform==0.11.2"],
-    "test": ["pytest", "pytest-xdist", "hypothesis", "ruff", "mypy", "scipy-stubs", "types-psutil", "build", "nox", "pre-commit"],
+    "test": ["pytest", "pytest-xdist", "hypothesis", "ruff", "mypy", "scipy-stubs", "types-psutil", "networkx", "build", "nox", "pre-commit"],
     "docs": ["sphinx", "furo", "myst-nb", "sphinxcontrib-bibtex"],
 }
 EXTRAS["all"] = sorted({package for extra in EXTRAS.values() for package in extra})

@@ -1,4 +1,7 @@
-"""Which population belongs to which area: names such as ``V1-23E``, areas in the order of the network."""
+"""Which population belongs to which area: names such as ``V1-23E``, areas in the order of the network.
+
+An area has the populations of :data:`spinn_mam.models.mam.areas.POPULATIONS`, or some of them.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from spinn_mam.models.mam.areas import POPULATIONS
+
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
-
-#: Populations of an area, in the order of the papers; an area may lack some (TH has no layer 4).
-POPULATIONS = ("23E", "23I", "4E", "4I", "5E", "5I", "6E", "6I")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class Areas:
     area : ndarray of int64, shape (n_populations,)
         Area of each population, as an index into ``names``; -1 for one that belongs to none, such as a stimulus.
     place : ndarray of int64, shape (n_populations,)
-        Place of each population in POPULATIONS; -1 for one that belongs to no area.
+        Place of each population in ``POPULATIONS``; -1 for one that belongs to no area.
     """
 
     names: tuple[str, ...]

@@ -9,16 +9,18 @@ Method
 Cost
     O(a^2 n) for a areas, n bins; O(p a^2) for p permutations.
 Sources
-    Schmidt et al. (2018), doi 10.1371/journal.pcbi.1006359; Mantel (1967), doi 10.1158/0008-5472.CAN-67-0123 (Cancer Research 27:209-220).
+    Schmidt et al. (2018), doi 10.1371/journal.pcbi.1006359; Mantel (1967), Cancer Research 27:209-220.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from spinn_mam.models.mam.tables import load_facts
 from spinn_mam.multi_area.rate_series import RateSeries
 
 FloatArray = npt.NDArray[np.float64]
@@ -51,6 +53,36 @@ def functional_connectivity(series: RateSeries) -> FloatArray:
     matrix = np.asarray(z @ z.T, dtype=np.float64)
     matrix[np.diag_indices(len(matrix))] = np.where(known, 1.0, np.nan)
     return matrix
+
+
+def measured_connectivity(names: Sequence[str]) -> FloatArray:
+    """Return the functional connectivity of areas in resting-state fMRI of macaques, for each hemisphere.
+
+    Babapoor-Farrokhran et al. (2013), doi 10.1152/jn.01000.2012, in the areas of the model by Schmidt et al. (2018),
+    doi 10.1371/journal.pcbi.1006359.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Areas.
+
+    Returns
+    -------
+    ndarray of float64, shape (2, n_areas, n_areas)
+        NaN for areas that are not in the table; 1 on the diagonal of the others.
+
+    Raises
+    ------
+    UsageError
+        If the anatomical facts are not installed.
+    """
+    matrices = np.full((2, len(names), len(names)), np.nan)
+    for area, other, *values in load_facts()["functional_connectivity"].rows:
+        if area in names and other in names:
+            a, b = names.index(area), names.index(other)
+            matrices[:, a, b] = matrices[:, b, a] = values
+            matrices[:, a, a] = matrices[:, b, b] = 1.0
+    return matrices
 
 
 def compare_matrices(first: FloatArray, second: FloatArray, rng: np.random.Generator, n_permutations: int = 2000) -> Agreement:

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
-from scipy.sparse import csgraph
 
+from spinn_mam.multi_area.hierarchy import fit_differences
 from spinn_mam.multi_area.rate_series import RateSeries
 from spinn_mam.multi_area.timescales import autocorrelation
 
@@ -84,36 +84,8 @@ def temporal_order(series: RateSeries) -> TemporalOrder:
     # one extremum for both orders of a pair, also where two lags are equally good
     upper = np.triu(np.where(significant, lag, 0.0), 1)
     lags = np.where(significant, upper - upper.T, np.nan)
-    times, explained = fit_times(lags)
+    times, explained = fit_differences(lags)
     return TemporalOrder(series.names, lags, np.where(significant, extremum, np.nan), times, explained)
-
-
-def fit_times(lags: FloatArray) -> tuple[FloatArray, float]:
-    """Return the times that agree with lags best, the earliest 0, and the part of the squared lags that they account for.
-
-    Parameters
-    ----------
-    lags : ndarray of float64, shape (n, n)
-        [first, second], NaN where unknown.
-    """
-    n = len(lags)
-    known = np.isfinite(lags)
-    times = np.full(n, np.nan)
-    _, component = csgraph.connected_components(known, directed=False)
-    chosen = np.flatnonzero(component == np.bincount(component).argmax())
-    if len(chosen) < 2:
-        return times, float("nan")
-    first, second = np.nonzero(known)
-    mine = np.isin(first, chosen)
-    first, second = first[mine], second[mine]
-    design = np.zeros((len(first), n))
-    design[np.arange(len(first)), second] = 1.0
-    design[np.arange(len(first)), first] = -1.0
-    solution = np.linalg.lstsq(design[:, chosen], lags[first, second], rcond=None)[0]
-    rest = lags[first, second] - design[:, chosen] @ solution
-    total = float((lags[first, second] ** 2).sum())
-    times[chosen] = solution - solution.min()
-    return times, 1.0 - float((rest**2).sum()) / total if total else 1.0
 
 
 def _chance(z: FloatArray, n_lags: int, smoothing: float) -> FloatArray:

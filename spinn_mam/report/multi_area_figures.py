@@ -11,7 +11,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
-from spinn_mam.multi_area.areas import POPULATIONS, Areas
+from spinn_mam.models.mam.areas import POPULATIONS
+from spinn_mam.multi_area.areas import Areas
 from spinn_mam.multi_area.rate_series import area_rates, rate_series
 from spinn_mam.multi_area.spiking import STATISTICS, SpikingStatistics
 from spinn_mam.recording import Recording

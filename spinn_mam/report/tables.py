@@ -13,7 +13,8 @@ from rich.table import Table
 
 from spinn_mam.comparison import Comparison
 from spinn_mam.deployment import Deployment
-from spinn_mam.multi_area.areas import POPULATIONS, Areas, find_areas
+from spinn_mam.models.mam.areas import POPULATIONS
+from spinn_mam.multi_area.areas import Areas, find_areas
 from spinn_mam.network.spec import NetworkSpec
 from spinn_mam.recording import Recording
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from spinn_mam.multi_area.areas import POPULATIONS
+from spinn_mam.models.mam.areas import POPULATIONS
 from spinn_mam.recording import Recording
 
 

@@ -9,9 +9,10 @@ from spinn_mam.errors import UsageError
 from spinn_mam.multi_area import bold
 from spinn_mam.multi_area.areas import find_areas
 from spinn_mam.multi_area.functional_connectivity import compare_matrices, functional_connectivity
+from spinn_mam.multi_area.hierarchy import fit_differences
 from spinn_mam.multi_area.rate_series import RateSeries, rate_series
 from spinn_mam.multi_area.synaptic_input import absolute_weights, area_in_degrees, exponential_current, in_degrees, synaptic_input
-from spinn_mam.multi_area.temporal_order import fit_times, temporal_order
+from spinn_mam.multi_area.temporal_order import temporal_order
 from spinn_mam.multi_area.timescales import autocorrelation, timescales
 from spinn_mam.network.spec import Distribution, NetworkSpec, NeuronParameters, Population, Projection
 
@@ -68,7 +69,7 @@ def test_independent_slow_series_have_no_order():
 
 def test_times_of_lags_that_disagree_are_a_compromise():
     lags = np.array([[np.nan, 1.0, 4.0], [-1.0, np.nan, 1.0], [-4.0, -1.0, np.nan]])
-    times, explained = fit_times(lags)
+    times, explained = fit_differences(lags)
     # from d/dt of (t1 - 1)^2 + (t2 - 4)^2 + (t2 - t1 - 1)^2
     assert times == pytest.approx([0.0, 5 / 3, 10 / 3])
     assert explained == pytest.approx(1 - ((2 / 3) ** 2 * 3) / 18)
