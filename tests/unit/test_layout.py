@@ -39,7 +39,7 @@ ONLY = {
     "formats": {"recording", "errors"},
     "real_time": {"network", "machine", "deployment", "partitioning", "recording", "errors"},
     "comparison": {"analysis", "recording", "errors"},
-    "multi_area": {"analysis", "spectra", "models", "network", "recording", "errors"},
+    "multi_area": {"analysis", "spectra", "models", "network", "recording", "compiled", "errors"},
 }
 #: Where a package may be imported.
 ONE_PLACE = {
