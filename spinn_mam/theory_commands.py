@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from typing import Annotated
 
@@ -30,6 +31,8 @@ def theory(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Print the stationary rates of a model by mean-field theory."""
+    # threads of the linear algebra gain nothing on matrices of this size, and lose much where others use the processor; set before NumPy is loaded
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from spinn_mam.models import load_model, model_settings
     from spinn_mam.models.theory import MeanField, find_fixed_points, stationary_state
     from spinn_mam.report.theory_tables import rates_table, search_table, theory_json
