@@ -248,6 +248,10 @@ def show(
     drive: Drive = None,
     n_scaling: NScaling = 1.0,
     k_scaling: KScaling = 1.0,
+    compare_with: Annotated[
+        Path | None,
+        typer.Option("--compare-with", help="Compare the anatomical tables with those of a checkout of INM-6/multi-area-model.", metavar="DIR"),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Print a model's numbers and where each comes from."""
@@ -255,6 +259,14 @@ def show(
     from spinn_mam.report.model_tables import show_json, show_tables
 
     loaded = load_model(model, model_settings(model, settings, areas, surface), {} if drive is None else {"drive": drive})
+    if compare_with is not None:
+        from spinn_mam.report.area_tables import checkout_json, checkout_table
+
+        if as_json:
+            typer.echo(json.dumps(checkout_json(loaded, compare_with), indent=1))
+        else:
+            console().print(checkout_table(loaded, compare_with))
+        return
     spec = loaded.network(n_scaling, k_scaling)
     if as_json:
         typer.echo(json.dumps(show_json(loaded, spec), indent=1, allow_nan=False))

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.table import Table
 from rich.text import Text
 
+from spinn_mam.errors import UsageError
+from spinn_mam.models import NetworkModel
 from spinn_mam.models.mam.areas import AREAS, LAYERS, SYNAPSE_LAYERS
+from spinn_mam.models.mam.checkout import Difference, compare_checkout
 from spinn_mam.models.mam.schema import MultiAreaDocument
 from spinn_mam.models.mam.structure import structure
 from spinn_mam.models.mam.tables import load_facts
@@ -154,3 +159,29 @@ def area_tables(model: MultiAreaDocument, spec: NetworkSpec) -> list[Table]:
     for fact in fact_rows():
         facts.add_row(fact["table"], Text(fact["title"]), Text(fact["source"]))
     return [areas, facts]
+
+
+def checkout_json(model: NetworkModel, folder: Path) -> dict[str, Any]:
+    """Return how the tables of a checkout differ from the package's, as plain data."""
+    return {
+        "format": "spinn_mam.checkout/1",
+        "tables": [dataclasses.asdict(difference) | {"equal": difference.equal} for difference in _differences(model, folder)],
+    }
+
+
+def checkout_table(model: NetworkModel, folder: Path) -> Table:
+    """Return how the tables of a checkout differ from the package's, the first differences of each in words."""
+    table = Table(title=f"Tables of {folder} beside the package's", title_justify="left", title_style="bold")
+    for column in ("table", "rows", "here alone", "there alone", "values differ", "first differences"):
+        table.add_column(column, justify="right" if column in ("rows", "here alone", "there alone", "values differ") else "left")
+    for d in _differences(model, folder):
+        first = [*(f"- {row}" for row in d.missing[:3]), *(f"+ {row}" for row in d.added[:3]), *d.changed[:3]]
+        counts = (str(d.n_rows), str(len(d.missing)), str(len(d.added)), str(len(d.changed)))
+        table.add_row(d.table, *counts, Text("\n".join(first)), style="" if d.equal else "bold yellow")
+    return table
+
+
+def _differences(model: NetworkModel, folder: Path) -> list[Difference]:
+    if not isinstance(model.content, MultiAreaDocument):
+        raise UsageError(f"--compare-with: {model.name} is no multi-area model; use it with show mam")
+    return compare_checkout(folder)

@@ -10,9 +10,10 @@ import numpy as np
 from spinn_mam.errors import UsageError
 from spinn_mam.models.document import resolve
 from spinn_mam.models.mam.areas import AREAS, POPULATIONS
+from spinn_mam.models.mam.in_degrees import UNSTABILISED
 from spinn_mam.models.mam.rates import THEORY, rates_by_theory, recorded_rates
 from spinn_mam.models.mam.schema import MultiAreaDocument, validate
-from spinn_mam.models.mam.structure import UNSTABILISED, Structure, structure
+from spinn_mam.models.mam.structure import Structure, structure
 from spinn_mam.models.scaling import check_scale, clipped, compensating_current, psc_over_psp
 from spinn_mam.network.spec import BoolArray, FloatArray, IntArray, NetworkSpec, NeuronParameters, PoissonDrive, Population, Projection
 
@@ -181,7 +182,11 @@ def simulated(model: MultiAreaDocument, net: Matrices) -> tuple[Matrices, Input]
         (model.areas.replace_non_simulated_areas.value, between & at[:, None] & ~at[None, :]),
     ):
         if how != "none" and K[pairs].any():
-            rates = target_rates(model, net.names, _whole(model, net)) if how == "het_poisson_stat" else np.full(len(at), model.external.rate.value)
+            rates = (
+                target_rates(model, net.names, whole_network(model, net))
+                if how == "het_poisson_stat"
+                else np.full(len(at), model.external.rate.value)
+            )
             events = np.where(pairs, K, 0.0)[at] * rates
             mean = rate * weight + (events * net.W[at]).sum(axis=1)
             variance = rate * weight**2 + (events * net.W[at] ** 2).sum(axis=1)
@@ -231,11 +236,11 @@ def expected_rates(model: MultiAreaDocument, net: Matrices, full: NetworkSpec) -
         return target_rates(model, net.names, full), source
     published = validate(resolve("mam"))
     whole = matrices(published)
-    by_name = dict(zip(whole.names, target_rates(published, whole.names, _whole(published, whole)), strict=True))
+    by_name = dict(zip(whole.names, target_rates(published, whole.names, whole_network(published, whole)), strict=True))
     return np.array([by_name[name] for name in net.names]), f"{source}, of the published network of 1 mm2 in its ground state for lack of better"
 
 
-def _whole(model: MultiAreaDocument, net: Matrices) -> NetworkSpec:
+def whole_network(model: MultiAreaDocument, net: Matrices) -> NetworkSpec:
     """Return the full-scale network of all areas."""
     events = model.external.rate.value * net.K_ext if model.external.drive.value == "poisson" else np.zeros(len(net.names))
     return _spec(model, net, Input(events, np.full(len(net.names), net.W_ext)), np.zeros(len(net.names)), "")

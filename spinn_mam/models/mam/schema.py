@@ -74,6 +74,7 @@ class Areas(Frozen):
 class Anatomy(Frozen):
     """What the derivation needs beside the tables of facts."""
 
+    facts: Word
     surface: Surface
     synapses_per_neuron: Number
     intrinsic_fraction: Number

@@ -11,19 +11,20 @@ from pathlib import Path
 
 import numpy as np
 
-from spinn_mam.errors import DocumentError, UsageError
 from spinn_mam.models.mam.areas import AREAS, POPULATIONS, population_name
+from spinn_mam.models.mam.checkout import read_checkout
 from spinn_mam.models.mam.cortico_cortical import cortico_cortical_synapses, excitatory_targets_of_feedback, external_in_degrees, with_factors
+from spinn_mam.models.mam.in_degrees import UNSTABILISED, read_in_degrees
 from spinn_mam.models.mam.intrinsic import intrinsic, synapse_density
 from spinn_mam.models.mam.laminar import cell_bodies, completed_supragranular_fractions, patterns
 from spinn_mam.models.mam.neurons import Cytoarchitecture, cytoarchitecture
 from spinn_mam.models.mam.schema import MultiAreaDocument
-from spinn_mam.models.mam.tables import folder, load_facts
+from spinn_mam.models.mam.tables import load_facts
 from spinn_mam.models.mam.tracing import completed_strengths, distances, supragranular_fractions
 from spinn_mam.network.spec import BoolArray, FloatArray
 
-#: In a document: the in-degrees are those derived from the facts.
-UNSTABILISED = "unstabilised"
+#: In a document: the facts are those of the package.
+PACKAGE = "package"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,7 @@ def _derived(model: MultiAreaDocument, surface: float | None = None) -> Structur
     anatomy = model.anatomy
     modelled = anatomy.surface.value if surface is None else surface
     return derived_structure(
+        anatomy.facts.value,
         modelled if isinstance(modelled, float) else None,
         anatomy.synapses_per_neuron.value,
         anatomy.intrinsic_fraction.value,
@@ -111,6 +113,7 @@ def _derived(model: MultiAreaDocument, surface: float | None = None) -> Structur
 
 @lru_cache(maxsize=8)
 def derived_structure(
+    facts_of: str,
     surface: float | None,
     synapses_per_neuron: float,
     intrinsic_fraction: float,
@@ -123,6 +126,8 @@ def derived_structure(
 
     Parameters
     ----------
+    facts_of : str
+        PACKAGE, or the folder of a checkout.
     surface : float or None
         Modelled surface of each area (mm2); None for the whole of each.
     synapses_per_neuron : float
@@ -136,7 +141,7 @@ def derived_structure(
     published_logarithm : bool
         Whether large areas have the published network's sign slip.
     """
-    facts = load_facts()
+    facts = load_facts() if facts_of == PACKAGE else read_checkout(Path(facts_of))
     architecture = cytoarchitecture(facts)
     surfaces = architecture.surface if surface is None else np.full(len(AREAS), surface)
     N = architecture.N_full / architecture.surface[:, None] * surfaces[:, None]
@@ -157,48 +162,3 @@ def derived_structure(
         distances(facts),
         upper,
     )
-
-
-def read_in_degrees(which: str, n: int) -> FloatArray:
-    """Read a table of in-degrees that ships with the facts, or a user's matrix, shape (n, n), [target, source].
-
-    Parameters
-    ----------
-    which : str
-        Name of a table, such as ``"published"`` for ``facts/published_in_degrees.npz``, or the path of a ``.npy`` file of the matrix.
-    n : int
-        Number of populations.
-
-    Raises
-    ------
-    UsageError
-        If there is no such table or file.
-    DocumentError
-        If it is for another network or no table of in-degrees.
-    """
-    if which.endswith(".npy"):
-        return _own_matrix(Path(which), n)
-    file = folder() / f"{which}_in_degrees.npz"
-    if not file.is_file():
-        known = sorted(entry.name.removesuffix("_in_degrees.npz") for entry in folder().iterdir() if entry.name.endswith("_in_degrees.npz"))
-        raise UsageError(f"anatomy.in_degrees = {which}: use {', '.join(known)}, {UNSTABILISED}, or the path of a .npy file of {n} x {n} in-degrees")
-    with file.open("rb") as stream, np.load(stream) as table:
-        size, index, values = int(table["n_populations"]), table["index"], table["in_degree"]
-    if size != n:
-        raise DocumentError(f"facts/{file.name}", "n_populations", f"in-degrees of {size} populations for a network of {n}")
-    matrix = np.zeros((n, n))
-    matrix[index[:, 0], index[:, 1]] = values
-    return matrix
-
-
-def _own_matrix(path: Path, n: int) -> FloatArray:
-    try:
-        matrix = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise UsageError(f"anatomy.in_degrees = {path}: no matrix of in-degrees ({error})") from None
-    if not isinstance(matrix, np.ndarray) or matrix.shape != (n, n) or matrix.dtype.kind not in "fiu":
-        found = f"{matrix.dtype} {matrix.shape}" if isinstance(matrix, np.ndarray) else "an archive"
-        raise DocumentError(str(path), "", f"needs a matrix of {n} x {n} in-degrees, [target, source] in the order of the populations; found {found}")
-    if not np.isfinite(matrix).all() or (matrix < 0).any():
-        raise DocumentError(str(path), "", "in-degrees must be numbers that are not negative")
-    return matrix.astype(np.float64)
