@@ -40,7 +40,8 @@ from spinn_mam.fixed_point.poisson import core_seeds
 from spinn_mam.fixed_point.random_streams import CONSTANT, NORMAL_CLIPPED, UNIFORM
 from spinn_mam.fixed_point.s1615 import ONE
 from spinn_mam.network.spec import Distribution, NetworkSpec, Projection
-from spinn_mam.partitioning.budgets import MAX_DELAY_STAGES, MAX_ROW_SYNAPSES, RING_BUFFER_BITS, ROW_CHANCE, SYNAPSE_TYPES
+from spinn_mam.partitioning.budgets import MAX_DELAY_STAGES, MAX_ROW_SYNAPSES, RING_BUFFER_BITS, SYNAPSE_TYPES
+from spinn_mam.partitioning.delays import ROW_CHANCE
 from spinn_mam.partitioning.keys import bits_for
 
 #: Standard deviations beyond which no delay is expected (a chance below 2^-32): the generator needs a bound.

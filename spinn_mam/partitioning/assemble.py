@@ -21,6 +21,7 @@ import numpy.typing as npt
 from spinn_mam.errors import Findings
 from spinn_mam.network.spec import NetworkSpec
 from spinn_mam.partitioning import budgets
+from spinn_mam.partitioning.delays import longest_steps
 from spinn_mam.partitioning.structures import (
     DELAY_EXTENSION,
     NEURON,
@@ -106,8 +107,7 @@ def _delays(spec: NetworkSpec, slots: IntArray) -> tuple[list[tuple[int, int]], 
     longest = dict.fromkeys(linked, 0)
     for p in spec.projections:
         if p.n_synapses > 0:
-            steps = int(np.ceil(budgets.longest_delay(p.delay, p.n_synapses) / spec.dt - 1e-9))
-            longest[p.source, p.target] = max(longest[p.source, p.target], steps)
+            longest[p.source, p.target] = max(longest[p.source, p.target], longest_steps(p, spec.dt))
     late = [(s, t) for s, t in linked if longest[s, t] > int(slots[t])]
     for source, target in late:
         # The tools (7.4.1) take targets of unequal slots only if none is late; the shortest stage serves them all.

@@ -13,10 +13,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import bdtrik, ndtr, ndtri
+from scipy.special import bdtrik, ndtr
 
 from spinn_mam.machine.core_costs import COMBINED, core_costs
 from spinn_mam.network.spec import Distribution, NetworkSpec
+from spinn_mam.partitioning.delays import ROW_CHANCE, longest_steps, told_delay
 from spinn_mam.partitioning.keys import bits_for
 from spinn_mam.partitioning.structures import FloatArray, IntArray
 
@@ -37,8 +38,6 @@ ROW_HEADER_WORDS = 3
 MAX_ROW_SYNAPSES = 256
 #: ``models/neuron/master_pop_table.py``: address scale, base, entry and address sizes.
 ADDRESS_BYTES, POP_TABLE_BASE_BYTES, POP_TABLE_ENTRY_BYTES, POP_TABLE_ADDRESS_BYTES = 16, 8, 20, 4
-#: ``utilities/utility_calls.py`` get_probable_maximum_selected: accepted chance that any row is longer than reserved.
-ROW_CHANCE = 0.01
 #: ``spinn_front_end_common/utilities/constants.py`` SYSTEM_BYTES_REQUIREMENT (configuration header and region table).
 SYSTEM_BYTES = 412
 #: Words of a neuron: 9 of LeakyIntegrateAndFire, 5 of the exponential synapses, 1 threshold (``neuron_models``, ``synapse_types``), 1 key.
@@ -127,19 +126,6 @@ def delay_slots(neurons: int) -> int:
     return int(2 ** (RING_BUFFER_BITS - bits_for(SYNAPSE_TYPES) - bits_for(neurons)))
 
 
-def longest_delay(delay: Distribution, n_synapses: int) -> float:
-    """Return the delay (ms) that none of ``n_synapses`` draws exceeds but with chance 0.01, or its upper bound.
-
-    It is the rule of ``utilities/utility_calls.py`` get_maximum_probable_value.
-    """
-    if n_synapses == 0:
-        return 0.0
-    if delay.sd == 0.0:
-        return float(np.clip(delay.mean, delay.lower, delay.upper))
-    probable = delay.mean + delay.sd * -float(ndtri(ROW_CHANCE / n_synapses))
-    return float(min(max(probable, delay.lower), delay.upper))
-
-
 def most_selected(n_total: IntArray, n: FloatArray, p: FloatArray) -> FloatArray:
     """Return the largest of ``n_total`` binomial counts (n, p), exceeded with chance 0.01; at least 1.
 
@@ -161,6 +147,31 @@ def _split_row(delay: Distribution, row: int, n_pairs: int, reach: float, stages
     share = (at - below) / (above - below)
     counts = most_selected(np.array([n_pairs, n_pairs]), np.array([row, row], dtype=float), np.array([share, 1.0 - share]))
     return int(counts[0]), int(counts[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What rows and delay stages onto a population depend on of those that it gets spikes from.
+
+    Attributes
+    ----------
+    neurons_per_core : ndarray, shape (n_populations,)
+        Rows are reserved for full source cores.
+    longest_steps : ndarray, shape (n_populations,)
+        Longest delay of all synapses of each source (steps): its delay extension has the stages of this one for all targets.
+    """
+
+    neurons_per_core: IntArray
+    longest_steps: IntArray
+
+    @classmethod
+    def of(cls, spec: NetworkSpec, neurons_per_core: IntArray) -> Sources:
+        """Collect them for a network."""
+        longest = np.zeros(len(spec.populations), dtype=np.int64)
+        for p in spec.projections:
+            if p.n_synapses > 0:
+                longest[p.source] = max(longest[p.source], longest_steps(p, spec.dt))
+        return cls(neurons_per_core, longest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +218,7 @@ class Incoming:
         return POP_TABLE_BASE_BYTES + self.blocks * (POP_TABLE_ENTRY_BYTES + POP_TABLE_ADDRESS_BYTES)
 
 
-def incoming_synapses(spec: NetworkSpec, population: int, neurons: int, source_neurons_per_core: IntArray) -> Incoming:
+def incoming_synapses(spec: NetworkSpec, population: int, neurons: int, sources: Sources) -> Incoming:
     """Estimate the synapses of a slice of ``neurons`` neurons of a population, without its Poisson drive.
 
     Parameters
@@ -216,8 +227,8 @@ def incoming_synapses(spec: NetworkSpec, population: int, neurons: int, source_n
     population : int
     neurons : int
         At most the population's size.
-    source_neurons_per_core : ndarray, shape (n_populations,)
-        Of all populations: rows are reserved for full source cores.
+    sources : Sources
+        Of all populations.
     """
     target = spec.populations[population]
     incoming = [p for p in spec.projections if p.target == population and p.n_synapses > 0]
@@ -229,14 +240,19 @@ def incoming_synapses(spec: NetworkSpec, population: int, neurons: int, source_n
     rates = np.array([_rate(spec, p.source) for p in incoming])
     on_core = most_selected(n_synapses, n_synapses.astype(float), np.full(len(incoming), neurons / target.size))
     rows = most_selected(n_synapses, on_core, 1.0 / sizes)
+    longest_of: dict[int, int] = {}
+    for projection in incoming:
+        longest_of[projection.source] = max(longest_of.get(projection.source, 0), longest_steps(projection, spec.dt))
     for i, projection in enumerate(incoming):
-        steps = int(np.ceil(longest_delay(projection.delay, projection.n_synapses) / spec.dt - 1e-9))
+        steps = longest_of[projection.source]
         used_slots = max(used_slots, min(steps, slots))
-        own_stages = max(-(-steps // slots) - 1, 0)
+        # the tools refuse targets of unequal slots, so the source's stages follow from these
+        own_stages = -(-int(sources.longest_steps[projection.source]) // slots) - 1 if steps > slots else 0
         stages = max(stages, own_stages)
-        per_core = int(min(source_neurons_per_core[projection.source], sizes[i]))
+        per_core = int(min(sources.neurons_per_core[projection.source], sizes[i]))
         padded = -(-int(sizes[i]) // per_core) * per_core
-        early, late = _split_row(projection.delay, int(rows[i]), int(sizes[i]) * target.size, slots * spec.dt, own_stages)
+        delay = told_delay(projection.delay, spec.dt)
+        early, late = _split_row(delay, int(rows[i]), int(sizes[i]) * target.size, slots * spec.dt, own_stages)
         longest = max(longest, early, late)
         # Synapses with late delays have rows of their own, one for each stage of the delay extension.
         for row, copies in ((early, 1), (late, own_stages)):
@@ -270,7 +286,7 @@ def with_drive(incoming: Incoming, size: int, neurons: int) -> Incoming:
     )
 
 
-def combined_core(spec: NetworkSpec, population: int, neurons: int, source_neurons_per_core: IntArray) -> CoreBudget:
+def combined_core(spec: NetworkSpec, population: int, neurons: int, sources: Sources) -> CoreBudget:
     """Estimate one core with ``neurons`` neurons of a population, their synapses and their Poisson drive.
 
     Parameters
@@ -279,8 +295,8 @@ def combined_core(spec: NetworkSpec, population: int, neurons: int, source_neuro
     population : int
     neurons : int
         Neurons a core, at most the population's size.
-    source_neurons_per_core : ndarray, shape (n_populations,)
-        Of all populations: rows are reserved for full source cores.
+    sources : Sources
+        Of all populations.
 
     Returns
     -------
@@ -288,7 +304,7 @@ def combined_core(spec: NetworkSpec, population: int, neurons: int, source_neuro
     """
     target = spec.populations[population]
     neurons = min(neurons, target.size)
-    incoming = incoming_synapses(spec, population, neurons, source_neurons_per_core)
+    incoming = incoming_synapses(spec, population, neurons, sources)
     spikes, events = float(np.sum(incoming.spikes)), float(np.sum(incoming.events))
     driven = target.drive is not None and target.drive.rate > 0
     if target.drive is not None and driven:

@@ -13,8 +13,8 @@ import numpy as np
 from spinn_mam.deployment import Deployment
 from spinn_mam.errors import DoesNotFitError, Violation
 from spinn_mam.network.spec import NetworkSpec
-from spinn_mam.partitioning.budgets import longest_delay
 from spinn_mam.partitioning.check_cores import check_cores
+from spinn_mam.partitioning.delays import longest_steps
 from spinn_mam.partitioning.structures import DELAY_EXTENSION, KIND_NAMES, NEURON, POISSON_SOURCE, SYNAPSE, BoolArray, IntArray
 from spinn_mam.partitioning.walk import check_routes
 
@@ -120,8 +120,7 @@ def linked_and_late(deployment: Deployment, spec: NetworkSpec) -> tuple[BoolArra
         if projection.n_synapses > 0:
             source, target = projection.source, projection.target
             linked[source, target] = True
-            steps = int(np.ceil(longest_delay(projection.delay, projection.n_synapses) / spec.dt - 1e-9))
-            late[source, target] |= steps > int(deployment.delay_slots[target])
+            late[source, target] |= longest_steps(projection, spec.dt) > int(deployment.delay_slots[target])
     return linked, late
 
 

@@ -76,12 +76,13 @@ def partition(
         raise UsageError(f"synapse_cores is {synapse_cores} in the {layout} layout: give at least 1, and only in the split layout")
     cap = min(neurons_per_core or budgets.MAX_NEURONS_PER_CORE, budgets.MAX_NEURONS_PER_CORE)
     caps = np.minimum(spec.sizes, cap)
+    sources = budgets.Sources.of(spec, caps)  # of the caps as they are while they go down
     is_split = {p.target for p in spec.projections if p.n_synapses > 0} if layout == "split" else set()
 
     def cores_of(population: int, neurons: int) -> budgets.CoreBudget:
         if population in is_split:
-            return split_cores(spec, population, neurons, caps, machine, time_scale_factor, synapse_cores)
-        return budgets.combined_core(spec, population, neurons, caps)
+            return split_cores(spec, population, neurons, sources, machine, time_scale_factor, synapse_cores)
+        return budgets.combined_core(spec, population, neurons, sources)
 
     while True:
         per_core, cores = _neurons_per_core(spec, machine, caps, time_scale_factor, cores_of, prefer_slots=neurons_per_core is None)

@@ -28,7 +28,7 @@ from spinn_mam.machine.core_costs import SYNAPSES, core_costs
 from spinn_mam.machine.description import MachineDescription
 from spinn_mam.network.spec import NetworkSpec
 from spinn_mam.partitioning import budgets
-from spinn_mam.partitioning.budgets import CoreBudget, Incoming
+from spinn_mam.partitioning.budgets import CoreBudget, Incoming, Sources
 from spinn_mam.partitioning.keys import bits_for
 from spinn_mam.partitioning.structures import IntArray
 from spinn_mam.partitioning.synapse_cores import asking_order, deal
@@ -76,13 +76,13 @@ def tools_number(spec: NetworkSpec, incoming: Incoming, time_scale_factor: float
     return math.ceil(float(synapses) / (SYNAPSES_PER_SECOND * time_scale_factor))
 
 
-def busiest_core(spec: NetworkSpec, incoming: Incoming, n_cores: int, source_neurons_per_core: IntArray) -> float:
+def busiest_core(spec: NetworkSpec, incoming: Incoming, n_cores: int, neurons_per_core: IntArray) -> float:
     """Return the estimated cycles a time step of the busiest of ``n_cores`` synapse cores."""
     cost = incoming.spikes * CYCLES_PER_SPIKE + incoming.events * budgets.CYCLES_PER_EVENT
     load = np.zeros(n_cores)
     senders = [source for source in asking_order(spec) if source in incoming.source]
     for turn, source in enumerate(senders):
-        edges = np.append(np.arange(0, spec.sizes[source], source_neurons_per_core[source]), spec.sizes[source])
+        edges = np.append(np.arange(0, spec.sizes[source], neurons_per_core[source]), spec.sizes[source])
         taker = deal(len(edges) - 1, n_cores, turn % n_cores)
         load += np.bincount(taker, np.diff(edges), n_cores) * (cost[incoming.source == source].sum() / spec.sizes[source])
     return float(load.max()) * spec.dt / 1000.0 + CYCLES_PER_TRANSFER
@@ -92,7 +92,7 @@ def split_cores(
     spec: NetworkSpec,
     population: int,
     neurons: int,
-    source_neurons_per_core: IntArray,
+    sources: Sources,
     machine: MachineDescription,
     time_scale_factor: float,
     synapse_cores: int | None,
@@ -105,7 +105,7 @@ def split_cores(
     population : int
     neurons : int
         Neurons a slice, at most the population's size.
-    source_neurons_per_core : ndarray, shape (n_populations,)
+    sources : Sources
         Of all populations.
     machine : MachineDescription
         Its clock and cores a chip.
@@ -122,17 +122,17 @@ def split_cores(
     neurons = min(neurons, spec.populations[population].size)
     drive = spec.populations[population].drive
     driven = int(drive is not None and drive.rate > 0)
-    incoming = budgets.incoming_synapses(spec, population, neurons, source_neurons_per_core)
+    incoming = budgets.incoming_synapses(spec, population, neurons, sources)
     number = synapse_cores or tools_number(spec, incoming, time_scale_factor)
-    busiest = busiest_core(spec, incoming, number, source_neurons_per_core)
+    busiest = busiest_core(spec, incoming, number, sources.neurons_per_core)
     if synapse_cores is None:
         most = int(machine.n_cores.max(initial=0)) - 1 - driven
         allowed = budgets.cycles_per_step(spec, machine.clock_hz, time_scale_factor)
         while number < most and busiest > allowed:
             number += 1
-            busiest = busiest_core(spec, incoming, number, source_neurons_per_core)
+            busiest = busiest_core(spec, incoming, number, sources.neurons_per_core)
     sizes = spec.sizes[incoming.source]
-    records = int(np.sum(-(-sizes // np.minimum(source_neurons_per_core[incoming.source], sizes))))
+    records = int(np.sum(-(-sizes // np.minimum(sources.neurons_per_core[incoming.source], sizes))))
     if driven:
         # The tools reserve rows and records for the drive, though its core hands its sums over.
         incoming = budgets.with_drive(incoming, spec.populations[population].size, neurons)

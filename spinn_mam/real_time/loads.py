@@ -24,7 +24,7 @@ from spinn_mam.deployment import Deployment
 from spinn_mam.machine.core_costs import timing
 from spinn_mam.network.connectivity import Connectivity, quantile_table
 from spinn_mam.network.spec import NetworkSpec
-from spinn_mam.partitioning.budgets import ROW_CHANCE
+from spinn_mam.partitioning.delays import ROW_CHANCE
 from spinn_mam.real_time.kernels import add_rows, count_by_slice
 from spinn_mam.real_time.receivers import Receivers
 from spinn_mam.recording import Recording

@@ -16,7 +16,6 @@ import numpy as np
 
 from spinn_mam.backends.base import Network, RunConfig
 from spinn_mam.backends.emulator.backend import simulate
-from spinn_mam.backends.emulator.emulation import DELAY_OFFSET_STEPS
 from spinn_mam.backends.emulator.expanded import plan_of_deployment
 from spinn_mam.backends.emulator.machine_sources import MachineSources
 from spinn_mam.backends.spinnaker.backend import SpinnakerBackend
@@ -26,6 +25,7 @@ from spinn_mam.fixed_point.ring_buffer import ring_buffer_shifts
 from spinn_mam.machine.board_config import load_board_config
 from spinn_mam.models import load_model
 from spinn_mam.network.spec import Distribution, NetworkSpec, NeuronParameters, PoissonDrive, Population, Projection
+from spinn_mam.partitioning.delays import DELAY_OFFSET_STEPS
 from spinn_mam.partitioning.pipeline import map_network
 from spinn_mam.partitioning.structures import DELAY_EXTENSION
 from spinn_mam.recording import Recording
@@ -147,8 +147,8 @@ CASES = (
     Case("slow", slow, "combined", "expander", 60.0, neurons_per_core=45, lower_shifts=3),
     Case("slow", slow, "split", "shared", 60.0, neurons_per_core=45, synapse_cores=3, lower_shifts=3),
     Case("slow", slow, "split", "expander", 60.0, neurons_per_core=45, synapse_cores=2, lower_shifts=3),
-    Case("slower", slower, "combined", "law", 80.0, neurons_per_core=45, lower_shifts=3),
-    Case("slower", slower, "split", "law", 80.0, neurons_per_core=45, synapse_cores=3, lower_shifts=3),
+    Case("slower", slower, "combined", "expander", 80.0, neurons_per_core=45, lower_shifts=3),
+    Case("slower", slower, "split", "expander", 80.0, neurons_per_core=45, synapse_cores=3, lower_shifts=3),
 )
 
 

@@ -7,11 +7,11 @@ import sys
 import numpy as np
 import pytest
 
-from spinn_mam.backends.emulator.emulation import DELAY_OFFSET_STEPS
 from spinn_mam.fixed_point.parameters import lif_constants
 from spinn_mam.fixed_point.s1615 import ONE
 from spinn_mam.fixed_point.specification import Synapse, simulate
 from spinn_mam.network.spec import NeuronParameters
+from spinn_mam.partitioning.delays import DELAY_OFFSET_STEPS
 
 NEURON = NeuronParameters(C_m=250, tau_m=10, tau_syn_ex=0.5, tau_syn_in=0.5, E_L=-65, V_reset=-65, V_th=-50, t_ref=2)
 WEIGHT = 878.0

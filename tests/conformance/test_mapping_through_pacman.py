@@ -15,8 +15,9 @@ from spinn_mam.machine.board_config import load_board_config
 from spinn_mam.machine.exchange import write_machine_json
 from spinn_mam.models.model import load_model
 from spinn_mam.network.spec import NetworkSpec
-from spinn_mam.partitioning.budgets import delay_slots, longest_delay, most_selected
+from spinn_mam.partitioning.budgets import delay_slots, most_selected
 from spinn_mam.partitioning.check import expected_pairs, slice_labels
+from spinn_mam.partitioning.delays import longest_delay
 from spinn_mam.partitioning.export import TABLES, routing_tables_json, write_pacman_json
 from spinn_mam.partitioning.pipeline import map_network
 from spinn_mam.partitioning.structures import RoutingTables

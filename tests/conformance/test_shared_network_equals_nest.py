@@ -9,8 +9,8 @@ import pytest
 
 from spinn_mam.backends.base import Network
 from spinn_mam.backends.emulator.backend import simulate
-from spinn_mam.backends.emulator.emulation import DELAY_OFFSET_STEPS
 from spinn_mam.models import load_model
+from spinn_mam.partitioning.delays import DELAY_OFFSET_STEPS
 
 T_SIM = 20.0
 SEED = 3

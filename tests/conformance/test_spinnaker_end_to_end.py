@@ -83,9 +83,10 @@ def test_with_the_same_synapses_spikes_are_the_emulators(tmp_path: Path, layout:
     assert "rtf" not in there.provenance
 
 
-@pytest.mark.parametrize("degree", [pytest.param("shared", marks=pytest.mark.slow), "expander"])
-def test_delays_beyond_the_ring_buffers_are_the_emulators_too(tmp_path: Path, degree: str) -> None:
-    net = network(longest_ms=16.0)
+@pytest.mark.parametrize(("degree", "longest_ms", "stages"), [pytest.param("shared", 16.0, 1, marks=pytest.mark.slow), ("expander", 40.0, 3)])
+def test_delays_beyond_the_ring_buffers_are_the_emulators_too(tmp_path: Path, degree: str, longest_ms: float, stages: int) -> None:
+    net = network(longest_ms)
+    assert deployment(net.spec).partition.delay_stages.max() == stages
     there = run(net, tmp_path, degree=degree)
     here = EmulatorBackend().start(net, RunConfig(40.0, 0.0, 3, 2, degree), deployment(net.spec)).result()  # type: ignore[arg-type]
     assert len(here.step) > 150

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from spinn_mam.models.model import load_model
-from spinn_mam.partitioning.budgets import combined_core
+from spinn_mam.partitioning.budgets import Sources, combined_core
 
 # Population, its cores, bytes of the synaptic matrix, bytes of the core with recording for 1,000 steps.
 SPYNNAKER = (
@@ -25,7 +25,7 @@ SPYNNAKER = (
 def test_core_needs_what_spynnaker_reserves(name: str, cores: int, matrix_bytes: int, sdram_bytes: int) -> None:
     spec = load_model("pd14").network()
     index = spec.index(name)
-    core = combined_core(spec, index, 80, np.full(8, 80))
+    core = combined_core(spec, index, 80, Sources.of(spec, np.full(8, 80)))
     assert -(-spec.populations[index].size // 80) == cores
     # Matrix: alignment of addresses is counted at most, 16 bytes a projection. Core: never less than the tools take.
     assert 0 <= core.matrix_bytes - matrix_bytes <= 16 * 9
@@ -34,13 +34,14 @@ def test_core_needs_what_spynnaker_reserves(name: str, cores: int, matrix_bytes:
     assert core.delay_stages == 0
 
 
-# The same with at most 256 neurons a core (both numbers 80 in the script replaced): 32 delay slots, and so one stage of delay extension.
-SPYNNAKER_256 = (18_166_800, 17_667_088, 13_579_280, 19_257_360, 17_637_392, 12_322_832, 13_099_024, 11_575_312)
+# The same with at most 256 neurons a core: bytes of the matrix with 32 delay slots, and so one stage of delay extension.
+SPYNNAKER_256 = (18_518_032, 18_086_928, 13_886_480, 19_735_568, 18_076_688, 12_679_184, 13_425_680, 11_896_848)
 
 
 def test_delay_stages_need_what_spynnaker_reserves() -> None:
     spec = load_model("pd14").network()
-    cores = [combined_core(spec, i, 256, np.full(8, 256)) for i in range(8)]
+    cores = [combined_core(spec, i, 256, Sources.of(spec, np.full(8, 256))) for i in range(8)]
     assert {(core.delay_slots, core.delay_stages) for core in cores} == {(32, 1)}
-    # The lower bound of the delays differs (0.05 and 0.1 ms), which can move the longest row by one.
-    np.testing.assert_allclose([core.matrix_bytes for core in cores], SPYNNAKER_256, rtol=0.006)
+    above = np.array([core.matrix_bytes for core in cores]) - SPYNNAKER_256
+    assert (above >= 0).all()
+    assert (above <= 16 * 17).all()

@@ -13,7 +13,16 @@ from spinn_mam.machine.board_config import load_board_config
 from spinn_mam.models.model import load_model
 from spinn_mam.network.spec import Distribution, NetworkSpec
 from spinn_mam.partitioning import budgets
-from spinn_mam.partitioning.budgets import combined_core, cycles_per_step, delay_core, delay_slots, longest_delay, most_selected, poisson_core
+from spinn_mam.partitioning.budgets import (
+    Sources,
+    combined_core,
+    cycles_per_step,
+    delay_core,
+    delay_slots,
+    most_selected,
+    poisson_core,
+)
+from spinn_mam.partitioning.delays import longest_delay, longest_steps
 from spinn_mam.partitioning.slices import broken_budgets
 
 
@@ -46,8 +55,15 @@ def test_longest_delay() -> None:
     assert longest_delay(replace(normal, upper=4.0), 45_000_000) == 4.0
 
 
+def test_steps_that_the_tools_are_told(spec: NetworkSpec) -> None:
+    """A step more than NEST's, and what makes truncation rounding: a constant lies within its step, of which the end is reserved."""
+    projection = spec.projections[0]
+    assert longest_steps(replace(projection, delay=Distribution(6.2, 0.0)), 0.1) == 64
+    assert longest_steps(replace(projection, delay=Distribution(1.5, 0.75, 0.1, 4.0)), 0.1) == 42
+
+
 def test_need_grows_with_neurons(spec: NetworkSpec) -> None:
-    cores = [combined_core(spec, 0, n, np.full(8, 80)) for n in (1, 16, 64, 80, 128)]
+    cores = [combined_core(spec, 0, n, Sources.of(spec, np.full(8, 80))) for n in (1, 16, 64, 80, 128)]
     for smaller, larger in pairwise(cores):
         assert smaller.sdram_bytes < larger.sdram_bytes
         assert smaller.dtcm_bytes <= larger.dtcm_bytes
@@ -60,8 +76,8 @@ def test_need_grows_with_neurons(spec: NetworkSpec) -> None:
 
 def test_cycles_follow_rates_and_clock(spec: NetworkSpec) -> None:
     quiet = replace(spec, expected_rates=(0.0,) * 8, populations=tuple(replace(p, drive=None) for p in spec.populations))
-    assert combined_core(quiet, 0, 64, np.full(8, 64)).cycles == pytest.approx(64 * budgets.CYCLES_PER_NEURON)
-    driven = combined_core(spec, 0, 64, np.full(8, 64)).cycles
+    assert combined_core(quiet, 0, 64, Sources.of(quiet, np.full(8, 64))).cycles == pytest.approx(64 * budgets.CYCLES_PER_NEURON)
+    driven = combined_core(spec, 0, 64, Sources.of(spec, np.full(8, 64))).cycles
     # 64 x 1.28 spikes of the drive arrive in a step, with one synapse each, and those of the populations that project there.
     incoming = [p for p in spec.projections if p.target == 0 and p.n_synapses]
     spikes = 64 * 1.28 + sum(spec.sizes[p.source] * spec.expected_rates[p.source] for p in incoming) * 1e-4
@@ -74,7 +90,7 @@ def test_cycles_follow_rates_and_clock(spec: NetworkSpec) -> None:
 
 def test_broken_budgets_are_named(spec: NetworkSpec) -> None:
     machine = load_board_config("spin5")
-    core = combined_core(spec, 0, 80, np.full(8, 80))
+    core = combined_core(spec, 0, 80, Sources.of(spec, np.full(8, 80)))
     assert broken_budgets(spec, machine, core, 20.0) == []
     worse = replace(core, dtcm_bytes=70_000, sdram_bytes=2 * 10**8, longest_row=300, delay_stages=9)
     assert [name for name, _, _ in broken_budgets(spec, machine, worse, 0.5)] == ["dtcm", "sdram", "row_length", "delay_stages", "cycles"]

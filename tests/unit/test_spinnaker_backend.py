@@ -210,6 +210,16 @@ def test_an_inhibitory_drive_is_refused_on_split_cores() -> None:
     assert not violations(spec)
 
 
+def test_lists_with_two_stages_of_delay_are_refused_unless_all_cores_are_full() -> None:
+    spec = changed(delay=Distribution(13.0, 0.0))
+    assert "131 steps: the source needs 2 stages" in violations(spec)["delay"]
+    assert not violations(spec, dataclasses.replace(RUN, connectivity="law"))
+    assert not violations(changed(delay=Distribution(12.7, 0.0)))  # one stage
+    full = dataclasses.replace(MAPPED.partition, neurons_per_core=np.full(len(SPEC.populations), spec.populations[0].size // 6))
+    assert spec.populations[0].size % 6 == 0
+    assert not violations(spec, mapped=dataclasses.replace(MAPPED, partition=full))
+
+
 def test_a_deployment_of_another_network_is_refused() -> None:
     other = dataclasses.replace(MAPPED, network_digest="0" * 32)
     assert "map this one again" in violations(SPEC, mapped=other)["deployment"]

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spinn_mam.backends.base import BIOLOGICAL, Capabilities, LocalRun, Network, Progress, RunConfig, RunHandle
-from spinn_mam.backends.emulator.emulation import DELAY_OFFSET_STEPS, Emulation, prepare
+from spinn_mam.backends.emulator.emulation import Emulation, prepare
 from spinn_mam.backends.emulator.loop import Counters
 from spinn_mam.backends.emulator.machine_sources import MachineSources
 from spinn_mam.backends.emulator.recorded import RECORDING, RunPlan, Times, record_run
@@ -29,6 +29,7 @@ from spinn_mam.fixed_point.ring_buffer import ring_buffer_shifts
 from spinn_mam.fixed_point.specification import Overflows
 from spinn_mam.network.connectivity import MAX_BLOCK, delay_table
 from spinn_mam.network.spec import NetworkSpec
+from spinn_mam.partitioning.delays import DELAY_OFFSET_STEPS
 from spinn_mam.partitioning.structures import Partition
 from spinn_mam.recording import ActivityCounts, Recording
 

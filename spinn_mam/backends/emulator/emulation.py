@@ -29,10 +29,9 @@ from spinn_mam.expander.plan import TargetPlan
 from spinn_mam.fixed_point.s1615 import ONE
 from spinn_mam.network.spec import NetworkSpec
 from spinn_mam.network.streams import stream_key
+from spinn_mam.partitioning.delays import DELAY_OFFSET_STEPS
 from spinn_mam.partitioning.structures import Partition
 
-#: A step of the loop acts on V in the step an input is due in, NEST one step later: see ``build.py``.
-DELAY_OFFSET_STEPS = 1
 #: Steps of one call of the time loop, at most; between calls a run can be interrupted.
 CHUNK_STEPS = 1000
 

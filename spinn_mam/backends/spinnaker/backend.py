@@ -33,10 +33,10 @@ from spinn_mam.errors import MissingExtraError, RunFailedError, UsageError, Viol
 from spinn_mam.machine.board_config import load_board_config
 from spinn_mam.machine.description import MachineDescription
 from spinn_mam.nest_reference.simulation import expected_out_degrees
+from spinn_mam.partitioning.delays import DELAY_OFFSET_STEPS
 from spinn_mam.recording import ActivityCounts, Recording
 from spinn_mam.virtual_board.faults import Faults
 
-DELAY_OFFSET_STEPS = 1
 #: What a run on the virtual board shows, and what it does not.
 UNTIMED = "functionally executed, timing not modelled"
 #: Standard machines, smallest first: the virtual board has as many boards as the network needs, at most those of the board configuration.

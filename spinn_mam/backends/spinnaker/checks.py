@@ -13,8 +13,9 @@ from spinn_mam.backends.base import Network, RunConfig
 from spinn_mam.deployment import Deployment
 from spinn_mam.errors import Findings, Violation
 from spinn_mam.fixed_point.ring_buffer import WEIGHT_MAX, weight_scales
-from spinn_mam.network.spec import Distribution, NetworkSpec
+from spinn_mam.network.spec import Distribution, NetworkSpec, Projection
 from spinn_mam.partitioning import budgets
+from spinn_mam.partitioning.delays import longest_delay
 
 #: Above this many synapses lists are too many to load.
 MAX_SHARED_SYNAPSES = 10_000_000
@@ -89,6 +90,10 @@ def _check_synapses(findings: Findings, spec: NetworkSpec, run: RunConfig, deplo
         message = f"{spec.n_synapses:,} synapses are too many to load as lists, {MAX_SHARED_SYNAPSES:,} at most: use --connectivity law or expander"
         findings.add("shared connectivity", "network", message, spec.n_synapses / MAX_SHARED_SYNAPSES)
     scales = None if deployment is None else weight_scales(deployment.ring_buffer_shifts)
+    furthest = [0] * len(spec.populations)
+    for projection in spec.projections:
+        if projection.n_synapses > 0:
+            furthest[projection.source] = max(furthest[projection.source], _longest(spec, projection, offset))
     for projection in spec.projections:
         if projection.n_synapses == 0:
             continue
@@ -100,13 +105,20 @@ def _check_synapses(findings: Findings, spec: NetworkSpec, run: RunConfig, deplo
         if scales is not None:
             units = float(scales[projection.target, int(projection.receptor == "inhibitory")])
             _check_weight(findings, where, abs(weight.mean), units)
-        longest = budgets.longest_delay(projection.delay, projection.n_synapses)
         slots = _slots(spec, projection.target, deployment)
         reach = slots * (1 + budgets.MAX_DELAY_STAGES)
-        steps = round(longest / spec.dt) + offset
+        steps = _longest(spec, projection, offset)
+        # a delay extension has the stages of its source's longest delay for all targets
+        stages = -(-furthest[projection.source] // slots) - 1 if steps > slots else 0
         if steps > reach:
             message = f"delays of up to {steps} steps, {reach} are possible: use fewer neurons a core, a longer step or shorter delays"
             findings.add("delay", where, message, steps / reach)
+        elif stages > 1 and run.connectivity == "shared" and deployment is not None and not _rows_are_in_place(spec, projection, deployment):
+            message = (
+                f"delays of up to {steps} steps: the source needs {stages} stages of delay extension, and the tools misplace rows of lists "
+                "beyond the first: use --connectivity law or expander, fewer neurons a core, or as many on all cores of source and target"
+            )
+            findings.add("delay", where, message, steps / (2 * slots))
         if round(_shortest(projection.delay) / spec.dt) + offset < 1:
             findings.add("delay", where, f"delays below one step of {spec.dt:g} ms: use a shorter step or longer delays")
     for index, population in enumerate(spec.populations):
@@ -160,6 +172,19 @@ def _check_cores(findings: Findings, spec: NetworkSpec, deployment: Deployment) 
 def _slots(spec: NetworkSpec, target: int, deployment: Deployment | None) -> int:
     n = budgets.MAX_NEURONS_PER_CORE if deployment is None else int(deployment.neurons_per_core[target])
     return budgets.delay_slots(min(n, spec.populations[target].size))
+
+
+def _rows_are_in_place(spec: NetworkSpec, projection: Projection, deployment: Deployment) -> bool:
+    """Whether all cores of the source have as many neurons as the tools take for it: those of a core of the target."""
+    source, target = (int(deployment.neurons_per_core[p]) for p in (projection.source, projection.target))
+    if deployment.layout == "combined":
+        target = min(target, spec.populations[projection.target].size)
+    return source == target and spec.populations[projection.source].size % source == 0
+
+
+def _longest(spec: NetworkSpec, projection: Projection, offset: int) -> int:
+    """Longest delay of a projection (steps), as the machine has it."""
+    return round(longest_delay(projection.delay, projection.n_synapses) / spec.dt) + offset
 
 
 def _shortest(delay: Distribution) -> float:

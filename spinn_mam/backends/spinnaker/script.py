@@ -13,10 +13,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import numpy.typing as npt
 import spynnaker.pyNN as sim
+from spynnaker.pyNN.models.neuron import synapse_io
 
 from spinn_mam.backends.spinnaker.job import Job, initial_potentials, pynn_seed, synapse_seed
 from spinn_mam.expander.plan import PYNN_NAMES, Draws, delay_draws, weight_draws
@@ -89,9 +91,21 @@ def spikes(script: Script, spec: NetworkSpec) -> tuple[npt.NDArray[np.int64], np
 
 
 def synapses(projection: Any) -> npt.NDArray[Any]:
-    """Read a projection's synapses back from the machine: a structured array of source, target, weight (nA) and delay (ms)."""
+    """Read a projection's synapses back from the machine: a structured array of source, target, weight (nA) and delay (ms).
+
+    Where a delay extension sends them, ``source`` is the row of the matrix, and the delay is that within the stage and a step, below zero: what
+    the tools make of these is right for extensions of one stage alone.
+    """
     edge, information = projection._projection_edge, projection._synapse_information
-    return np.asarray(edge.post_vertex.get_connections_from_machine(edge, information))
+    with mock.patch.object(synapse_io, "_convert_delayed_data", _rows_as_they_are):
+        return np.asarray(edge.post_vertex.get_connections_from_machine(edge, information))
+
+
+def _rows_as_they_are(n_synapses: Any, n_pre_atoms: int, connections: Any, slots: int) -> Any:
+    """Take the place of the tools' conversion."""
+    del n_synapses, n_pre_atoms, slots
+    connections["delay"] = -1.0 - connections["delay"]
+    return connections
 
 
 def _population(job: Job, index: int) -> Any:
