@@ -111,7 +111,15 @@ class TargetPlan:
 
 
 def weight_draws(weight: Distribution) -> Draws:
-    """Turn a weight (pA) into PyNN's (nA)."""
+    """Turn a weight (pA) into PyNN's (nA).
+
+    Raises
+    ------
+    UsageError
+        If the machine's generators cannot draw it.
+    """
+    if weight.kind == "lognormal":
+        raise UsageError("lognormal weights: SpiNNaker's generators have none; use --connectivity shared, which loads them as lists")
     if weight.sd == 0.0:
         return Draws(CONSTANT, (weight.mean / PA_PER_NA,))
     scale = 1.0 / PA_PER_NA

@@ -31,6 +31,7 @@ import numpy.typing as npt
 from scipy import special, stats
 
 from spinn_mam.errors import UsageError
+from spinn_mam.network.distributions import moments, quantiles
 from spinn_mam.network.spec import Distribution, NetworkSpec, Projection
 
 #: sPyNNaker's defaults (``spynnaker.cfg``): standard deviations above the mean, and spikes/s of any neuron.
@@ -217,7 +218,7 @@ def _projection_inputs(projection: Projection, spec: NetworkSpec) -> Inputs:
     n = float(stats.binom.ppf(1.0 - CHANCE / projection.n_synapses, projection.n_synapses, 1.0 / n_target))
     source = spec.populations[projection.source]
     mean, variance, largest = _weight_statistics(projection.weight, projection.n_synapses)
-    return Inputs(n, mean, variance, largest, _variance(projection.delay), source.source_rate if source.is_source else None)
+    return Inputs(n, mean, variance, largest, moments(projection.delay)[1], source.source_rate if source.is_source else None)
 
 
 def _source_rate(rate: float, dt: float) -> tuple[float, float]:
@@ -228,31 +229,12 @@ def _source_rate(rate: float, dt: float) -> tuple[float, float]:
     return rate, math.ceil(float(stats.poisson.ppf(0.999, per_step))) + 1.0
 
 
-def _variance(d: Distribution) -> float:
-    """Variance of a clipped normal distribution."""
-    return _moments(d)[1]
-
-
-def _moments(d: Distribution) -> tuple[float, float]:
-    """Mean and variance of a clipped normal distribution."""
-    if d.sd <= 0:
-        return d.mean, 0.0
-    a, b = (d.lower - d.mean) / d.sd, (d.upper - d.mean) / d.sd
-    mass = float(special.ndtr(b) - special.ndtr(a))
-    density_a, density_b = (math.exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi) if math.isfinite(x) else 0.0 for x in (a, b))
-    shift = (density_a - density_b) / mass
-    edges = ((a * density_a if density_a else 0.0) - (b * density_b if density_b else 0.0)) / mass
-    return d.mean + d.sd * shift, d.sd**2 * (1.0 + edges - shift**2)
-
-
 def _weight_statistics(d: Distribution, n: int) -> tuple[float, float, float]:
     """Mean, variance and likely largest of n magnitudes (nA, nA^2, nA)."""
     if d.sd <= 0:
         return abs(d.mean) / 1000.0, 0.0, abs(d.mean) / 1000.0
-    mean, variance = _moments(d)
-    below, above = special.ndtr([(d.lower - d.mean) / d.sd, (d.upper - d.mean) / d.sd])
-    chance = CHANCE / n if d.mean < 0 else 1.0 - CHANCE / n
-    extreme = d.mean + d.sd * float(special.ndtri(below + chance * (above - below)))
+    mean, variance = moments(d)
+    extreme = float(quantiles(d, np.array(CHANCE / n if d.mean < 0 else 1.0 - CHANCE / n)))
     return abs(mean) / 1000.0, variance / 1e6, abs(min(max(extreme, d.lower), d.upper)) / 1000.0
 
 

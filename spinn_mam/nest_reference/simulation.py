@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spinn_mam.errors import MissingExtraError, RunFailedError
+from spinn_mam.network.distributions import underlying_normal
 from spinn_mam.network.spec import Distribution, NetworkSpec, Population
 from spinn_mam.recording import ActivityCounts, Recording
 
@@ -278,6 +279,10 @@ def _synapse_models(nest: Any, spec: NetworkSpec, threads: int) -> list[str]:
 def _redraw(nest: Any, d: Distribution) -> Any:
     if d.sd == 0.0:
         return d.mean
+    if d.kind == "lognormal":
+        location, scale = underlying_normal(d)
+        magnitude = nest.random.lognormal(location, scale)
+        return magnitude if d.mean > 0 else -1.0 * magnitude
     return nest.math.redraw(nest.random.normal(d.mean, d.sd), min=d.lower, max=d.upper)
 
 

@@ -49,20 +49,23 @@ class NeuronParameters:
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """A normal distribution, redrawn until the value lies within its bounds.
+    """A normal distribution, redrawn until the value lies within its bounds, or a lognormal one.
 
     Attributes
     ----------
     mean, sd : float
         Mean and standard deviation before clipping; unit of the quantity drawn.
     lower, upper : float
-        Bounds; may be infinite.
+        Bounds of a normal distribution; may be infinite.
+    kind : str
+        ``"normal"`` or, for weights, ``"lognormal"``: the magnitude's logarithm is normal, its sign that of the mean, and there are no bounds.
     """
 
     mean: float
     sd: float
     lower: float = -np.inf
     upper: float = np.inf
+    kind: Literal["normal", "lognormal"] = "normal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,8 +213,12 @@ class NetworkSpec:
         return self.names.index(name)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data, as JSON takes it; a bound that is infinite becomes None."""
+        """Return plain data, as JSON takes it; a bound that is infinite becomes None, and the kind of a normal distribution is not said."""
         data: dict[str, Any] = _finite(dataclasses.asdict(self))
+        for projection in data["projections"]:
+            for drawn in (projection["weight"], projection["delay"]):
+                if drawn["kind"] == "normal":
+                    del drawn["kind"]
         return data
 
     @classmethod
@@ -220,7 +227,7 @@ class NetworkSpec:
 
         def distribution(d: dict[str, Any]) -> Distribution:
             lower, upper = (np.inf * sign if d[key] is None else d[key] for key, sign in (("lower", -1), ("upper", 1)))
-            return Distribution(d["mean"], d["sd"], lower, upper)
+            return Distribution(d["mean"], d["sd"], lower, upper, d.get("kind", "normal"))
 
         populations = tuple(
             Population(

@@ -9,7 +9,7 @@ import pytest
 
 from spinn_mam.errors import DocumentError, UsageError
 from spinn_mam.models import load_model
-from spinn_mam.models.mam import tables
+from spinn_mam.models.mam import network, tables
 from spinn_mam.models.mam.areas import AREAS
 from spinn_mam.models.mam.network import derive, matrices
 from spinn_mam.models.mam.rates import recorded_rates
@@ -140,13 +140,15 @@ def test_two_weights_merge_into_one_input_of_equal_mean_and_variance() -> None:
     assert two.rate * two.weight**2 == pytest.approx(external.rate * J**2 + replaced * (2 * J) ** 2)
 
 
-@pytest.mark.parametrize("settings", [["variants.state=metastable"], ["variants.connectivity=unstabilised"]])
-def test_scaling_in_degrees_needs_rates_that_theory_has_or_a_recording(settings: list[str], tmp_path: Path) -> None:
-    model = load_model("mam", settings)
-    assert model.network(0.01, 1.0).n_synapses > 0
-    with pytest.raises(UsageError, match=r"recorded rates of the full-scale network"):
-        model.network(0.01, 0.01)
-    names = model.network().names
+@pytest.mark.parametrize("state", ["metastable", "ground"])
+def test_scaling_in_degrees_needs_rates_that_theory_has_or_a_recording(state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = [f"variants.state={state}"]
+    names = load_model("mam", settings).network(0.01, 1.0).names
+    message = "does not hold with weights between areas raised" if state == "metastable" else "finds no stationary state"
+    if state == "ground":
+        monkeypatch.setattr(network, "rates_by_theory", lambda spec: None)
+    with pytest.raises(UsageError, match=rf"{message}.*recorded rates of the full-scale network"):
+        load_model("mam", settings).network(0.01, 0.01)
     (tmp_path / "rates.json").write_text(json.dumps(dict.fromkeys(names, 3.0)), encoding="utf-8")
     scaled = load_model("mam", [*settings, f"rates.full_scale={tmp_path / 'rates.json'}"]).network(0.01, 0.01)
     assert set(scaled.expected_rates) == {3.0}

@@ -99,7 +99,10 @@ def _check_synapses(findings: Findings, spec: NetworkSpec, run: RunConfig, deplo
             continue
         where = f"{spec.names[projection.source]} to {spec.names[projection.target]}"
         weight = projection.weight
-        if weight.sd > 0 and weight.lower < 0 < weight.upper and abs(weight.mean) < 6.4 * weight.sd:
+        if weight.kind == "lognormal" and run.connectivity != "shared":
+            message = "lognormal weights, which the machine's generators do not have: use --connectivity shared, which loads them as lists"
+            findings.add("weight distribution", where, message)
+        elif weight.kind == "normal" and weight.sd > 0 and weight.lower < 0 < weight.upper and abs(weight.mean) < 6.4 * weight.sd:
             message = "weights of both signs in one projection: the machine keeps magnitudes only; bound them at zero, or divide the projection"
             findings.add("weight sign", where, message)
         if scales is not None:

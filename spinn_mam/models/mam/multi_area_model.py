@@ -59,6 +59,7 @@ NETWORK_KEYS: Mapping[str, tuple[str, Callable[[Any], str]]] = MappingProxyType(
         "connection_params.PSP_e_23_4": ("synapses.PSP_4E_to_23E", _same),
         "connection_params.PSP_ext": ("synapses.PSP_ext", _same),
         "connection_params.PSC_rel_sd_normal": ("synapses.weight_rel_sd", _same),
+        "connection_params.PSC_rel_sd_lognormal": ("synapses.lognormal_rel_sd", _same),
         "connection_params.cc_weights_factor": ("synapses.cc_weights_factor", _same),
         "connection_params.cc_weights_I_factor": ("synapses.cc_weights_I_factor", _same),
         "connection_params.av_indegree_V1": ("anatomy.synapses_per_neuron", _same),
@@ -86,6 +87,7 @@ FIXED: Mapping[str, Any] = MappingProxyType(
 )
 #: Keys that are no values of the document.
 SCALE_KEYS = ("N_scaling", "K_scaling", "connection_params.K_stable")
+LOGNORMAL_KEYS = ("connection_params.lognormal_weights", "connection_params.lognormal_EE_only")
 #: Keys of sim_spec.
 SIMULATION_KEYS = ("t_sim", "dt", "rng_seed", "local_num_threads", "areas_simulated")
 #: The other implementation's factor of external inputs onto 6E, whatever the one onto 5E is.
@@ -193,7 +195,7 @@ class MultiAreaModel:
     def W_matrix(self) -> FloatArray:
         """Mean weights at the scale (pA), as :attr:`K_matrix`."""
         W_ext = np.full(len(self._full.names), self._full.W_ext)
-        return np.column_stack([self._full.W, W_ext]) / np.sqrt(self.K_scaling)
+        return np.asarray(np.column_stack([self._full.W, W_ext]) / np.sqrt(self.K_scaling))
 
     @property
     def J_matrix(self) -> FloatArray:
@@ -339,7 +341,7 @@ class Simulation:
 
 def _settings(given: Mapping[str, Any], sim_spec: Mapping[str, Any], K_stable: Any) -> Iterator[str]:
     """Write the values of the other implementation as settings of the document."""
-    _known(given, (*NETWORK_KEYS, *FIXED, *SCALE_KEYS, "neuron_params.single_neuron_dict.tau_syn_in"), "network_spec")
+    _known(given, (*NETWORK_KEYS, *FIXED, *SCALE_KEYS, *LOGNORMAL_KEYS, "neuron_params.single_neuron_dict.tau_syn_in"), "network_spec")
     for key, only in FIXED.items():
         if given.get(key, only) != only:
             raise UsageError(f"network_spec {key} = {given[key]!r}: only {only!r} is possible")
@@ -350,6 +352,8 @@ def _settings(given: Mapping[str, Any], sim_spec: Mapping[str, Any], K_stable: A
         yield "variants.connectivity=unstabilised"
     elif not isinstance(K_stable, np.ndarray) and str(K_stable) != "published":
         yield f"anatomy.in_degrees={K_stable}"
+    if given.get(LOGNORMAL_KEYS[0]):
+        yield f"variants.weights={'lognormal_EE_only' if given.get(LOGNORMAL_KEYS[1]) else 'lognormal'}"
     if "connection_params.replace_non_simulated_areas" not in given:
         yield "variants.replace_non_simulated_areas=none"
     if "connection_params.fac_nu_ext_5E" in given and "connection_params.fac_nu_ext_6E" not in given:

@@ -15,7 +15,7 @@ from spinn_mam.models.mam.rates import THEORY, rates_by_theory, recorded_rates
 from spinn_mam.models.mam.schema import MultiAreaDocument, validate
 from spinn_mam.models.mam.structure import Structure, structure
 from spinn_mam.models.scaling import check_scale, clipped, compensating_current, psc_over_psp
-from spinn_mam.network.spec import BoolArray, FloatArray, IntArray, NetworkSpec, NeuronParameters, PoissonDrive, Population, Projection
+from spinn_mam.network.spec import BoolArray, Distribution, FloatArray, IntArray, NetworkSpec, NeuronParameters, PoissonDrive, Population, Projection
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,11 +302,25 @@ def _projections(model: MultiAreaDocument, net: Matrices, N_scaling: float, K_sc
     synapses, dt = model.synapses, model.simulation.dt.value
     shrink = 1.0 / math.sqrt(K_scaling)
     n_synapses = (net.K * net.N[:, None] * (N_scaling * K_scaling)).astype(np.int64)
-    weights = {float(w): clipped(float(w) * shrink, synapses.weight_rel_sd.value, 0.0) for w in np.unique(net.W)}
+    excitatory = net.population % 2 == 0
+    lognormal = {
+        "normal": np.zeros_like(net.W, dtype=bool),
+        "lognormal": np.ones_like(net.W, dtype=bool),
+        "lognormal_EE_only": excitatory[:, None] & excitatory[None, :],
+    }[synapses.weight_distribution.value]
+    normal_weights = {float(w): clipped(float(w) * shrink, synapses.weight_rel_sd.value, 0.0) for w in np.unique(net.W)}
+    spread = synapses.lognormal_rel_sd.value
+    lognormal_weights = {w: Distribution(d.mean, abs(d.mean) * spread, kind="lognormal") for w, d in normal_weights.items()}
     # NEST rounds a drawn delay to the nearest step; redrawing below half a step makes the shortest one step
     delays = {float(d): clipped(float(d), synapses.delay_rel_sd.value, 0.5 * dt) for d in np.unique(net.delay)}
     return tuple(
-        Projection(source=s, target=t, n_synapses=int(n_synapses[t, s]), weight=weights[net.W[t, s]], delay=delays[net.delay[t, s]])
+        Projection(
+            source=s,
+            target=t,
+            n_synapses=int(n_synapses[t, s]),
+            weight=(lognormal_weights if lognormal[t, s] else normal_weights)[net.W[t, s]],
+            delay=delays[net.delay[t, s]],
+        )
         for t, s in np.argwhere(n_synapses > 0).tolist()
     )
 

@@ -86,6 +86,14 @@ class Anatomy(Frozen):
     large_area_logarithm: Logarithm
 
 
+class WeightDistribution(Frozen):
+    """Which weights are lognormal."""
+
+    value: Literal["normal", "lognormal", "lognormal_EE_only"]
+    source: str
+    note: str = ""
+
+
 class Synapses(Frozen):
     """Weights and delays."""
 
@@ -94,6 +102,8 @@ class Synapses(Frozen):
     PSP_ext: MV
     g: Number
     weight_rel_sd: Number
+    lognormal_rel_sd: Number
+    weight_distribution: WeightDistribution
     cc_weights_factor: Number
     cc_weights_I_factor: Number
     delay_exc: Ms
@@ -187,6 +197,7 @@ def problems(model: MultiAreaDocument) -> Iterator[tuple[str, str]]:
         "synapses.PSP_4E_to_23E": synapses.PSP_4E_to_23E.value,
         "synapses.PSP_ext": synapses.PSP_ext.value,
         "synapses.weight_rel_sd": synapses.weight_rel_sd.value,
+        "synapses.lognormal_rel_sd": synapses.lognormal_rel_sd.value,
         "synapses.delay_rel_sd": synapses.delay_rel_sd.value,
         "synapses.cc_weights_factor": synapses.cc_weights_factor.value,
         "synapses.cc_weights_I_factor": synapses.cc_weights_I_factor.value,

@@ -23,10 +23,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.special import ndtr
 
 from spinn_mam.errors import UsageError
 from spinn_mam.models.theory.siegert import Neurons, Slopes, siegert, siegert_slopes
+from spinn_mam.network.distributions import moments
 from spinn_mam.network.spec import Distribution, FloatArray, NetworkSpec, NeuronParameters
 
 
@@ -217,18 +217,5 @@ def _charge(weight: float, neuron: NeuronParameters) -> tuple[float, float]:
 
 def _weight(weight: Distribution, neuron: NeuronParameters) -> tuple[float, float, float]:
     unit, tau = _charge(math.copysign(1.0, weight.mean), neuron)
-    mean, square = _moments(weight)
-    return mean * abs(unit), square * unit**2, tau
-
-
-def _moments(d: Distribution) -> tuple[float, float]:
-    """Mean and mean square of a normal distribution that is redrawn until the value lies within its bounds."""
-    if d.sd == 0:
-        return d.mean, d.mean**2
-    a, b = (d.lower - d.mean) / d.sd, (d.upper - d.mean) / d.sd
-    inside = float(ndtr(b) - ndtr(a))
-    density = [0.0 if math.isinf(z) else math.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi) for z in (a, b)]
-    first = (density[0] - density[1]) / inside
-    edges = [0.0 if math.isinf(z) else z * p for z, p in zip((a, b), density, strict=True)]
-    second = 1.0 + (edges[0] - edges[1]) / inside
-    return d.mean + d.sd * first, d.mean**2 + 2.0 * d.mean * d.sd * first + d.sd**2 * second
+    mean, variance = moments(weight)
+    return mean * abs(unit), (mean**2 + variance) * unit**2, tau
