@@ -10,7 +10,6 @@ import numpy as np
 from spinn_mam.errors import UsageError
 from spinn_mam.models.document import resolve
 from spinn_mam.models.mam.areas import AREAS, POPULATIONS
-from spinn_mam.models.mam.in_degrees import UNSTABILISED
 from spinn_mam.models.mam.rates import THEORY, rates_by_theory, recorded_rates
 from spinn_mam.models.mam.schema import MultiAreaDocument, validate
 from spinn_mam.models.mam.structure import Structure, structure
@@ -231,7 +230,7 @@ def expected_rates(model: MultiAreaDocument, net: Matrices, full: NetworkSpec) -
     Where theory cannot say, they are those of the published network of 1 mm2 in its ground state.
     """
     anatomy, source = model.anatomy, model.rates.full_scale.source
-    comparable = anatomy.surface.value == 1.0 and anatomy.in_degrees.value != UNSTABILISED and not metastable(model)
+    comparable = anatomy.surface.value == 1.0 and not metastable(model)
     if model.rates.full_scale.value != THEORY or (comparable and rates_by_theory(full) is not None):
         return target_rates(model, net.names, full), source
     published = validate(resolve("mam"))
