@@ -48,7 +48,7 @@ def patterns(facts: Facts) -> dict[tuple[int, int], Pattern]:
 def completed_supragranular_fractions(measured: FloatArray, overall: FloatArray, offset: float, slope: float) -> FloatArray:
     """Share of projecting neurons in the upper layers for all pairs: measured, or Phi(offset + slope ln(density of target / density of source)).
 
-    Phi is the cumulative normal distribution.
+    Schmidt et al. (2018), equation 1; Phi is the cumulative normal distribution.
     """
     log_ratio = np.log(overall)[:, None] - np.log(overall)[None, :]
     return np.where(np.isfinite(measured), measured, ndtr(offset + slope * log_ratio))

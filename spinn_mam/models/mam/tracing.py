@@ -80,7 +80,7 @@ def distances(facts: Facts) -> FloatArray:
 
 
 def distance_rule(strengths: FloatArray, distance: FloatArray) -> tuple[float, float]:
-    """Fit FLN = c exp(-decay d) to the measured connections; return c and decay (1/mm)."""
+    """Fit FLN = c exp(-decay d) to the measured connections; return c and decay (1/mm): Schmidt et al. (2018), equation 10."""
     known = np.nan_to_num(strengths) > 0
     slope, intercept = line(distance[known], np.log(strengths[known]))
     return float(np.exp(intercept)), -slope
