@@ -265,3 +265,13 @@ def test_a_wrong_table_is_named(tmp_path: Path) -> None:
             read_table(tmp_path / "hierarchy.csv", "hierarchy")
     with pytest.raises(DocumentError, match="is missing"):
         read_table(tmp_path / "nowhere.csv", "hierarchy")
+
+
+def test_shares_of_the_upper_layers_are_the_published_ones(unstabilised: Structure) -> None:
+    """SLN_completed of viscortex_processed_data_backup.json in INM-6/multi-area-model; that has eight digits of each measured one."""
+    for target, source, share in (
+        *(("V1", "V2", 0.4007722176652155), ("V4", "V2", 0.8946774848445085), ("V4", "FEF", 0.6525620966666666)),
+        *(("MSTd", "V1", 0.9097885214665645), ("DP", "MT", 0.4764831936322133), ("46", "FEF", 0.5270038247288525)),
+        *(("V3", "V1", 0.6993004977911257), ("FEF", "46", 0.35533041409939803), ("V2", "STPp", 0.0), ("TH", "TF", 0.5765998675976063)),
+    ):
+        assert unstabilised.upper[AREAS.index(target), AREAS.index(source)] == pytest.approx(share, rel=2e-8, abs=1e-12)
