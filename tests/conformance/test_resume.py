@@ -7,11 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from spinn_mam.cli import app
 from spinn_mam.recording import Recording
 
 ARGUMENTS = ("run", "pd14", "--n-scaling", "0.05", "--k-scaling", "0.05", "--t-sim", "300", "--warm-up", "200")
@@ -67,11 +70,14 @@ def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
         time.sleep(0.01)
 
 
-def stopped(arguments: tuple[str, ...], mark: Path, stage: str, phase: str, number: int) -> tuple[int, str, str]:
-    """Run until a stage is in a phase, send a signal, and return exit code, output and errors."""
+def stopped(
+    arguments: tuple[str, ...], mark: Path, stage: str, phase: str, number: int, meanwhile: Callable[[int], None] = lambda pid: None
+) -> tuple[int, str, str]:
+    """Run until a stage is in a phase, do something, send a signal, and return exit code, output and errors."""
     process = start(*arguments, still_in=(mark, stage, phase))
     try:
         wait_for(mark, process)
+        meanwhile(process.pid)
         process.send_signal(number)
         out, err = process.communicate(timeout=PATIENCE_S)
     finally:
@@ -81,10 +87,10 @@ def stopped(arguments: tuple[str, ...], mark: Path, stage: str, phase: str, numb
 
 
 def finish(arguments: tuple[str, ...]) -> str:
-    process = start(*arguments)
-    out, err = process.communicate(timeout=PATIENCE_S)
-    assert (process.returncode, err) == (0, "")
-    return out
+    """Run to the end, in this process."""
+    done = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert (done.exit_code, done.stderr) == (0, "")
+    return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +104,14 @@ def test_stopped_at_every_stage_it_keeps_what_is_done_and_ends_the_same(uninterr
     folder, mark = tmp_path / "run", tmp_path / "mark"
     arguments = (*ARGUMENTS, "--out", str(folder))
     first_seen: dict[str, int] = {}
+
+    def second_process_is_refused(pid: int) -> None:
+        second = start(*arguments)
+        _, err = second.communicate(timeout=PATIENCE_S)
+        assert second.returncode == 2
+        assert f"in use by process {pid} since" in err
+        assert (folder / "01-network.part" / "half").exists()  # the first one's work is left alone
+
     for stage, phase, number, code, kept in (
         ("network", "start", signal.SIGINT, 130, 0),
         ("mapping", "check", signal.SIGTERM, 143, 1),
@@ -105,7 +119,8 @@ def test_stopped_at_every_stage_it_keeps_what_is_done_and_ends_the_same(uninterr
         ("simulation", "simulate", signal.SIGKILL, -9, 2),
         ("comparison", "compare", signal.SIGHUP, 129, 3),
     ):
-        returned, out, err = stopped(arguments, mark, stage, phase, number)
+        meanwhile = second_process_is_refused if stage == "network" else lambda pid: None
+        returned, out, err = stopped(arguments, mark, stage, phase, number, meanwhile)
         there = sorted(p.name for p in folder.iterdir())
         assert returned == code, (stage, err)
         if number == signal.SIGKILL:
@@ -133,24 +148,6 @@ def test_stopped_at_every_stage_it_keeps_what_is_done_and_ends_the_same(uninterr
     assert resumed.provenance["n_resumed"] == 2  # after the signal and after it was killed
     with np.load(uninterrupted / "02-mapping" / "deployment.npz") as a, np.load(folder / "02-mapping" / "deployment.npz") as b:
         assert all(np.array_equal(a[name], b[name]) for name in a.files)
-
-
-def test_a_second_process_is_told_that_the_folder_is_in_use(tmp_path: Path) -> None:
-    folder, mark = tmp_path / "run", tmp_path / "mark"
-    arguments = (*ARGUMENTS, "--to", "network", "--out", str(folder))
-    first = start(*arguments, still_in=(mark, "network", "start"))
-    try:
-        wait_for(mark, first)
-        second = start(*arguments)
-        _, err = second.communicate(timeout=PATIENCE_S)
-        assert second.returncode == 2
-        assert f"in use by process {first.pid} since" in err
-        assert (folder / "01-network.part" / "half").exists()  # the first one's work is left alone
-    finally:
-        first.kill()
-        first.communicate()
-    finish(arguments)  # the lock of the killed process is none
-    assert [p.name for p in folder.iterdir()] == ["01-network"]
 
 
 @pytest.mark.skipif(importlib.util.find_spec("nest") is None, reason="needs NEST")

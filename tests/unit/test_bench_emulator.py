@@ -174,7 +174,7 @@ def running(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], list[psutil
     process.stderr.close()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL])
 def test_an_interrupted_benchmark_leaves_no_process(
     running: tuple[subprocess.Popen[str], list[psutil.Process]], number: signal.Signals, tmp_path: Path
 ) -> None:
