@@ -79,7 +79,7 @@ def plot_run(
         raise UsageError("--reference: references are of windows that begin with the kept phase; give no --start and --stop with it")
     first, last = _window(recording, start_ms, stop_ms, MOST_ANALYSED_MS)
     shown_ms = SHOWN_MS if stop_ms is None else MOST_SHOWN_MS
-    drawn = run_figures(Shown(recording, first, last, shown_ms, protocol, comparison), figures)
+    drawn = run_figures(Shown(recording, first, last, shown_ms, protocol, comparison, _network(run)), figures)
     folder = out or _beside(run) / "figures"
     _make_folder(folder)
     paths = {}
@@ -173,14 +173,18 @@ def _make_folder(folder: Path) -> None:
         raise UsageError(f"--out {folder}: cannot be made ({error.strerror}); name another folder") from None
 
 
+def _network(run: Path) -> NetworkSpec | None:
+    """Read the network of a run folder; None for a recording's own folder."""
+    path = stage_folder(run, "network") / "network.json"
+    return NetworkSpec.from_dict(json.loads(path.read_text(encoding="utf-8"))["network"]) if path.is_file() else None
+
+
 def _compare(run: Path, recording: Recording, protocol: str, given: Path | None) -> Comparison | None:
     """Compare with the reference that was given, or with the one that ships for the run's network; None if there is none."""
     path = given
     if path is None:
-        network = stage_folder(run, "network") / "network.json"
-        if not network.is_file():
-            return None
-        path = find_reference(NetworkSpec.from_dict(json.loads(network.read_text(encoding="utf-8"))["network"]))
+        network = _network(run)
+        path = None if network is None else find_reference(network)
         if path is None:
             return None
     reference = ReferenceStatistics.load(path)

@@ -12,7 +12,7 @@ Method
     By SLN alone: levels h with Phi^-1(SLN) = h_target - h_source in the least squares, Phi the normal distribution.
     Hierarchies are compared by Kendall's tau.
 Cost
-    O(chains areas) a step; some seconds for 32 areas, 300 chains and 20,000 steps.
+    O(chains areas) a step; some three seconds for 32 areas, 100 chains and 20,000 steps.
 Sources
     Felleman and Van Essen (1991), doi 10.1093/cercor/1.1.1; Hilgetag, O'Neill and Young (1996), doi 10.1126/science.271.5250.776 (the ensemble);
     Reid et al. (2009), doi 10.1016/j.neuroimage.2009.04.061; Markov et al. (2014), doi 10.1002/cne.23458 (SLN); Schmidt et al. (2018),
@@ -86,7 +86,7 @@ def n_broken(relation: FloatArray, levels: npt.ArrayLike) -> int:
 
 
 def optimal_hierarchies(
-    names: Sequence[str], relation: FloatArray, rng: np.random.Generator, *, n_chains: int = 300, n_steps: int = 20_000
+    names: Sequence[str], relation: FloatArray, rng: np.random.Generator, *, n_chains: int = 100, n_steps: int = 20_000
 ) -> Ensemble:
     """Search for the hierarchies that break the fewest relations.
 

@@ -11,9 +11,11 @@ from spinn_mam.analysis import analyse
 from spinn_mam.comparison import PROTOCOLS, Comparison
 from spinn_mam.errors import UsageError
 from spinn_mam.multi_area.analysis import MultiAreaAnalysis
+from spinn_mam.multi_area.anatomy import find_anatomy
 from spinn_mam.multi_area.areas import Areas, find_areas
 from spinn_mam.network.spec import NetworkSpec
 from spinn_mam.recording import Recording
+from spinn_mam.report import area_interaction_figures as between
 from spinn_mam.report import multi_area_figures, statistics_figures
 from spinn_mam.report.activity_figures import activity_figure, potentials_figure, spectra_figure
 from spinn_mam.spectra import SEGMENT_MS, spectra
@@ -131,8 +133,20 @@ AREA_FIGURES: Mapping[str, Callable[[Shown, MultiAreaAnalysis], Figure]] = {
     "rates": _area_rates,
     "activity": _area_activity,
     "statistics": _area_statistics,
+    "spectra": lambda _, analysis: between.area_spectra_figure(analysis.spectra),
+    "timescales": lambda _, analysis: between.timescales_figure(analysis.timescales, analysis.levels),
+    "connectivity": lambda _, analysis: between.connectivity_figure(analysis),
+    "order": lambda _, analysis: between.order_figure(analysis.order, analysis.levels),
+    "communities": lambda _, analysis: between.communities_figure(analysis),
+    "hierarchies": lambda _, analysis: between.hierarchies_figure(analysis.areas.names, analysis.levels, analysis.ensemble),
+    "paths": lambda _, analysis: between.paths_figure(analysis),
+    "interactions": lambda _, analysis: between.interactions_figure(analysis),
     "potentials": lambda of, _: _potentials(of),
 }
+#: Figures that are drawn only if they are asked for: they take minutes of a network of 32 areas.
+ON_REQUEST = ("interactions",)
+#: Shortest window for what follows from fluctuations of areas (ms).
+LEAST_FLUCTUATIONS_MS = 1000.0
 
 
 def figure_names(of: Shown) -> tuple[str, ...]:
@@ -153,7 +167,27 @@ def unavailable(of: Shown) -> dict[str, str]:
         why["verdict"] = "there is no reference for this run, or a window was given"
     if of.window.duration_ms < SEGMENT_MS:
         why["spectra"] = f"the window has {of.window.duration_ms:g} ms, a spectrum needs {SEGMENT_MS:g} ms"
+    if of.areas is not None:
+        why |= _unavailable_of_areas(of, of.areas)
     return {name: text for name, text in why.items() if name in figure_names(of)}
+
+
+def _unavailable_of_areas(of: Shown, areas: Areas) -> dict[str, str]:
+    """Say which figures of several areas there cannot be, and why."""
+    why: dict[str, str] = {}
+    from_spikes = ("spectra", "timescales", "connectivity", "order", "communities", "interactions")
+    if of.network is None:
+        why |= dict.fromkeys(("connectivity", "communities", "paths", "interactions"), "the network is not known; give a run folder")
+    if find_anatomy(areas.names) is None:
+        why["hierarchies"] = "there are no anatomical facts of these areas"
+    if areas.n < 3:
+        why |= dict.fromkeys(("connectivity", "order", "communities", "hierarchies"), f"it needs three areas, there are {areas.n}")
+    if of.window.duration_ms < LEAST_FLUCTUATIONS_MS:
+        text = f"the window has {of.window.duration_ms:g} ms, this needs {LEAST_FLUCTUATIONS_MS:g} ms"
+        why |= dict.fromkeys(from_spikes, text)
+    if not of.window.n_spikes:
+        why |= dict.fromkeys(from_spikes, "there are no spikes in the window")
+    return why
 
 
 def run_figures(of: Shown, names: Sequence[str] = ()) -> dict[str, Figure]:
@@ -176,7 +210,7 @@ def run_figures(of: Shown, names: Sequence[str] = ()) -> dict[str, Figure]:
             raise UsageError(f"--figures {name}: use one or more of {', '.join(there)}, with commas")
         if name in missing:
             raise UsageError(f"--figures {name}: {missing[name]}")
-    chosen = names or [name for name in there if name not in missing]
+    chosen = names or [name for name in there if name not in missing and name not in ON_REQUEST]
     if of.areas is None:
         return {name: FIGURES[name](of) for name in chosen}
     analysis = MultiAreaAnalysis(of.window, of.areas, of.network)

@@ -191,10 +191,22 @@ def report_content(result: RunResult, manifest: Mapping[str, Any]) -> ReportCont
 BELOW = {
     "distributions": ("Distributions of single-neuron rates, CVs of intervals and correlations of pairs", ""),
     "verdict": ("Verdict by population and statistic", "Value over threshold."),
-    "activity": ("Rates in time", ""),
-    "statistics": ("Irregularity, synchrony and correlations by area and population", ""),
+    "activity": ("Population rates in time", ""),
     "potentials": ("Membrane potentials of a sample of neurons in time", ""),
     "spectra": ("Power spectra of population activity", "Power above the dotted line is common to a population's neurons; triangles mark peaks."),
+}
+#: Those of networks of several areas.
+BELOW_OF_AREAS = {
+    "activity": ("Rates of areas in time", ""),
+    "spectra": ("Power spectra of areas", ""),
+    "statistics": ("Irregularity, synchrony and correlations by area and population", ""),
+    "timescales": ("Autocorrelations of areas, and time constants over the hierarchy", ""),
+    "order": ("Lags between areas, and times of areas over the hierarchy", ""),
+    "connectivity": ("Functional connectivity of areas, simulated and measured", ""),
+    "communities": ("Communities of structure and activity", ""),
+    "hierarchies": ("Hierarchies of the areas", ""),
+    "paths": ("Populations in which the strongest paths begin and end", ""),
+    "potentials": ("Membrane potentials of a sample of neurons in time", ""),
 }
 #: Figures of networks of several areas that stand on the first screen.
 FIRST = {"raster": ("Spikes of a sample of neurons of three areas", ""), "rates": ("Map of mean rates, areas by populations", "")}
@@ -202,7 +214,7 @@ FIRST = {"raster": ("Spikes of a sample of neurons of three areas", ""), "rates"
 
 def _pictures(of: Shown) -> dict[str, Picture]:
     """Draw verdict, distributions, spectra and rates in time, of the first minute of a long run; of several areas the first screen, too."""
-    shown = BELOW if of.areas is None else FIRST | BELOW
+    shown = BELOW if of.areas is None else FIRST | BELOW_OF_AREAS
     missing = unavailable(of)
     figures = run_figures(of, [name for name in shown if name in figure_names(of) and name not in missing])
     return {name: Picture(figure, *shown[name]) for name, figure in figures.items()}

@@ -65,7 +65,8 @@ def test_anatomical_hierarchies_rise_from_v1():
     assert anatomy.connected.sum() == 571
     assert np.isfinite(anatomy.sln_completed).sum() == 571
     for name, levels in anatomical_levels(anatomy).items():
-        assert levels[AREAS.index("V1")] == np.nanmin(levels), name
+        # by SLN alone PO is a little lower, of which few pathways are measured
+        assert (levels < levels[AREAS.index("V1")]).sum() <= (name == "SLN"), name
         assert levels[AREAS.index("7a")] > levels[AREAS.index("V4")] > levels[AREAS.index("V2")], name
     assert find_anatomy(("V2", "nowhere")).density == pytest.approx([anatomy.density[1], np.nan], nan_ok=True)
     assert find_anatomy(("nowhere",)) is None

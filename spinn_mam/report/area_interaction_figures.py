@@ -1,0 +1,238 @@
+"""Figures of what goes on between areas: spectra, time-scales, functional connectivity, order, communities, hierarchies, layers of pathways."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap, LogNorm, Normalize
+from matplotlib.figure import Figure
+
+from spinn_mam.models.mam.areas import POPULATIONS
+from spinn_mam.multi_area.analysis import PAST_BIN_MS, PAST_BINS, SEED, MultiAreaAnalysis
+from spinn_mam.multi_area.area_spectra import AreaSpectra
+from spinn_mam.multi_area.communities import similarity
+from spinn_mam.multi_area.functional_connectivity import compare_matrices
+from spinn_mam.multi_area.granger import layer_interactions
+from spinn_mam.multi_area.hierarchy import Ensemble, kendall
+from spinn_mam.multi_area.paths import end_layers, n_areas_passed
+from spinn_mam.multi_area.temporal_order import TemporalOrder
+from spinn_mam.multi_area.timescales import Timescales
+
+FloatArray = npt.NDArray[np.float64]
+
+#: Highest frequency of the spectra of areas (Hz).
+HIGHEST_HZ = 150.0
+#: Communities of one division in their colours; more repeat them.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#5b5b5b")
+
+
+def area_spectra_figure(spectra: AreaSpectra) -> Figure:
+    """Draw the power spectrum of each area as a row of a map."""
+    shown = spectra.frequency_hz <= HIGHEST_HZ
+    power = spectra.power[:, shown]
+    positive = power[power > 0]
+    figure = Figure(figsize=(7.4, 0.16 * len(spectra.names) + 1.1), layout="constrained")
+    axes = figure.add_subplot()
+    if len(positive):
+        norm = LogNorm(float(np.quantile(positive, 0.01)), float(positive.max()))
+        extent = (float(spectra.frequency_hz[0]), float(spectra.frequency_hz[shown][-1]), len(spectra.names), 0)
+        image = axes.imshow(np.clip(power, norm.vmin, None), aspect="auto", interpolation="nearest", cmap="viridis", norm=norm, extent=extent)
+        figure.colorbar(image, ax=axes, pad=0.01, label="power per neuron (spikes/s)")
+    axes.set_yticks(np.arange(len(spectra.names)) + 0.5, spectra.names, fontsize=7.5)
+    axes.set(xlabel="frequency (Hz)")
+    axes.tick_params(axis="y", length=0)
+    axes.set_title("power spectra of areas", fontsize=10)
+    return figure
+
+
+def timescales_figure(found: Timescales, levels: Mapping[str, FloatArray]) -> Figure:
+    """Draw autocorrelations, and time constants over the level in the published hierarchy."""
+    figure = Figure(figsize=(7.4, 3.4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for row in found.autocorrelation:
+        left.plot(found.lag_ms, row, color="0.6", linewidth=0.7)
+    left.plot(found.lag_ms, np.nanmean(found.autocorrelation, axis=0), color="black", linewidth=1.6, label="mean of areas")
+    left.set(xlabel="lag (ms)", ylabel="autocorrelation of an area's rate")
+    left.legend(frameon=False, fontsize=8)
+    _over_levels(right, found.names, found.tau_ms, levels, "time constant (ms)")
+    for axes in (left, right):
+        axes.spines[["top", "right"]].set_visible(False)
+    n = int(np.isfinite(found.tau_ms).sum())
+    figure.suptitle(f"intrinsic time-scales: {n} of {len(found.names)} areas have a decay that can be fitted", fontsize=10)
+    return figure
+
+
+def order_figure(order: TemporalOrder, levels: Mapping[str, FloatArray]) -> Figure:
+    """Draw the lags of all pairs, areas in the order of their times, and the times over the level in the published hierarchy."""
+    figure = Figure(figsize=(8.6, 4.2), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(1.15, 1))
+    ranked = np.argsort(order.time_ms, kind="stable")  # NaN last
+    lags = order.lag_ms[np.ix_(ranked, ranked)]
+    top = float(np.nanmax(np.abs(lags), initial=1.0))
+    _matrix(left, lags, [order.names[i] for i in ranked], Normalize(-top, top), "PuOr")
+    figure.colorbar(left.images[0], ax=left, pad=0.01, shrink=0.8, label="column after row by (ms)")
+    n = np.isfinite(order.lag_ms).sum() // 2
+    left.set_title(f"{n} of {len(lags) * (len(lags) - 1) // 2} pairs have an extremum above chance", fontsize=9)
+    _over_levels(right, order.names, order.time_ms, levels, "time of the area (ms)")
+    right.spines[["top", "right"]].set_visible(False)
+    right_title = f"times account for {order.explained:.0%} of the squared lags" if np.isfinite(order.explained) else "no order"
+    right.set_title(f"{right_title}\n{right.get_title()}", fontsize=9)
+    return figure
+
+
+def connectivity_figure(analysis: MultiAreaAnalysis) -> Figure:
+    """Draw functional connectivity by synaptic input, by BOLD if the run is long enough, and in fMRI, areas by their communities."""
+    matrices: dict[str, FloatArray | None] = {
+        "synaptic input": analysis.connectivity,
+        "BOLD": analysis.bold_connectivity,
+        "fMRI": analysis.measured_connectivity,
+    }
+    there = {name: matrix for name, matrix in matrices.items() if matrix is not None}
+    labels = analysis.communities.get("synaptic input", np.zeros(analysis.areas.n, np.int64))
+    ranked = np.argsort(labels, kind="stable")
+    names = [analysis.areas.names[i] for i in ranked]
+    figure = Figure(figsize=(4.1 * len(there) + 0.4, 5.0), layout="constrained")
+    grid = figure.subplots(1, len(there), squeeze=False)[0]
+    for axes, (name, matrix) in zip(grid, there.items(), strict=True):
+        shown = matrix[np.ix_(ranked, ranked)].copy()
+        np.fill_diagonal(shown, np.nan)
+        top = float(np.nanmax(np.abs(shown), initial=0.02))
+        _matrix(axes, shown, names, Normalize(-top, top), "RdBu_r")
+        figure.colorbar(axes.images[0], ax=axes, pad=0.01, shrink=0.7, location="bottom", label="correlation")
+        title = name
+        if name != "fMRI" and there.get("fMRI") is not None:
+            agreement = compare_matrices(matrix, there["fMRI"], np.random.default_rng(SEED))
+            title += f"\nagreement with fMRI r = {agreement.r:.2f} (p = {agreement.p:.2g}, {agreement.n_pairs} pairs)"
+        axes.set_title(title, fontsize=9)
+    return figure
+
+
+def communities_figure(analysis: MultiAreaAnalysis) -> Figure:
+    """Draw the communities of structure and activity, a division a row, and how far the divisions agree."""
+    divisions = analysis.communities
+    names = analysis.areas.names
+    ranked = np.lexsort(list(divisions.values())[::-1])
+    figure = Figure(figsize=(max(6.0, 0.26 * len(names) + 4.8), 0.42 * len(divisions) + 1.7), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(max(2.0, 0.26 * len(names)), 0.62 * len(divisions)))
+    table = np.array(list(divisions.values()))[:, ranked]
+    left.imshow(table % len(COLOURS), aspect="auto", interpolation="nearest", cmap=ListedColormap(COLOURS), vmin=-0.5, vmax=len(COLOURS) - 0.5)
+    for (y, x), label in np.ndenumerate(table):
+        left.text(x, y, str(label + 1), ha="center", va="center", fontsize=7, color="white")
+    left.set_xticks(range(len(names)), [names[i] for i in ranked], rotation=90, fontsize=8)
+    left.set_yticks(range(len(divisions)), [f"{name} ({labels.max() + 1})" for name, labels in divisions.items()], fontsize=8)
+    left.set_title("communities", fontsize=10)
+    rng = np.random.default_rng(SEED)
+    agreement = np.full((len(divisions), len(divisions)), np.nan)
+    for i, first in enumerate(divisions.values()):
+        for j, second in enumerate(list(divisions.values())[:i]):
+            found = similarity(first, second, rng)
+            agreement[i, j] = found.adjusted_rand
+            right.text(j, i, f"{found.adjusted_rand:.2f}\np={found.p:.2g}", ha="center", va="center", fontsize=7)
+    right.imshow(agreement, cmap="Blues", vmin=0, vmax=1.6, aspect="auto")
+    right.set_xticks(range(len(divisions)), list(divisions), rotation=90, fontsize=7)
+    right.set_yticks([])
+    right.set_title("adjusted Rand index", fontsize=10)
+    for axes in (left, right):
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+    return figure
+
+
+def hierarchies_figure(names: Sequence[str], levels: Mapping[str, FloatArray], ensemble: Ensemble | None) -> Figure:
+    """Draw each hierarchy as a row of dots from the lowest to the highest area, and Kendall's tau of all pairs."""
+    figure = Figure(figsize=(max(6.0, 0.24 * len(names) + 3.6), 4.2), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(max(2.0, 0.24 * len(names)), 3.0))
+    first = next((values for values in levels.values() if np.isfinite(values).any()), np.zeros(len(names)))
+    ranked = np.argsort(first)
+    for k, (name, values) in enumerate(levels.items()):
+        low, high = np.nanmin(values, initial=np.inf), np.nanmax(values, initial=-np.inf)
+        scaled = (values - low) / (high - low) if high > low else np.full(len(values), np.nan)
+        at, colour = np.arange(len(names)) + 0.08 * (k - 2), COLOURS[k % len(COLOURS)]
+        left.plot(at, scaled[ranked], "o", markersize=4, color=colour, label=name)
+        if name == "ensemble" and ensemble is not None and high > low:
+            spread = ensemble.positions().std(axis=0) / (high - low)
+            left.errorbar(at, scaled[ranked], spread[ranked], fmt="none", ecolor=colour, elinewidth=0.8)
+    left.set_xticks(range(len(names)), [names[i] for i in ranked], rotation=90, fontsize=8)
+    left.set(ylabel="level, lowest 0, highest 1")
+    left.set_ylim(top=1.45)
+    left.legend(frameon=False, fontsize=8, ncols=len(levels), loc="upper left", handletextpad=0.1, columnspacing=1.0)
+    left.spines[["top", "right"]].set_visible(False)
+    table = np.full((len(levels), len(levels)), np.nan)
+    keys = list(levels)
+    for (a, b), (tau, p) in kendall(levels).items():
+        i, j = keys.index(b), keys.index(a)
+        table[i, j] = tau
+        right.text(j, i, f"{tau:.2f}\np={p:.1g}", ha="center", va="center", fontsize=7)
+    right.imshow(table, cmap="Blues", vmin=0, vmax=1.6, aspect="auto")
+    right.set_xticks(range(len(keys)), keys, rotation=90, fontsize=8)
+    right.set_yticks(range(len(keys)), keys, fontsize=8)
+    right.tick_params(length=0)
+    right.spines[:].set_visible(False)
+    right.set_title("Kendall's tau", fontsize=10)
+    if ensemble is not None:
+        n = len(ensemble.levels)
+        text = f"ensemble: {n} hierarchies that break {ensemble.n_broken} of {ensemble.n_relations} relations; bars: their standard deviation"
+        left.set_title(text, fontsize=9)
+    return figure
+
+
+def paths_figure(analysis: MultiAreaAnalysis) -> Figure:
+    """Draw in which populations the strongest paths begin and end, by the direction of the pathway between the areas."""
+    tables = {name: end_layers(analysis.paths, analysis.areas, pairs) for name, pairs in analysis.directions.items()}
+    figure = _layers_figure(tables, "first population", "last population", "paths")
+    passed = ", ".join(f"{n - 1}: {count}" for n, count in sorted(n_areas_passed(analysis.paths, analysis.areas).items()))
+    figure.suptitle(f"strongest paths between areas; paths by steps between areas {passed}", fontsize=10)
+    return figure
+
+
+def interactions_figure(analysis: MultiAreaAnalysis) -> Figure:
+    """Draw between which populations directed interactions are significant, by the direction of the pathway between the areas."""
+    causality = analysis.interactions
+    tables = {name: layer_interactions(causality.significant, analysis.areas, pairs) for name, pairs in analysis.directions.items()}
+    figure = _layers_figure(tables, "source", "target", "interactions")
+    tested = int(np.isfinite(causality.p).sum())
+    text = f"{int(causality.significant.sum()):,} of {tested:,} pairs of populations, past of {PAST_BINS} bins of {PAST_BIN_MS:g} ms"
+    figure.suptitle(f"directed interactions (conditional Granger causality): {text}", fontsize=10)
+    return figure
+
+
+def _layers_figure(tables: Mapping[str, FloatArray], x_label: str, y_label: str, what: str) -> Figure:
+    figure = Figure(figsize=(2.9 * len(tables) + 0.6, 3.4), layout="constrained")
+    for axes, (name, table) in zip(figure.subplots(1, len(tables), squeeze=False)[0], tables.items(), strict=True):
+        axes.imshow(table, cmap="Blues", vmin=0, vmax=max(1.0, 1.3 * table.max()))
+        for (y, x), count in np.ndenumerate(table):
+            if count:
+                axes.text(x, y, f"{count:.0f}", ha="center", va="center", fontsize=7.5)
+        axes.set_xticks(range(len(POPULATIONS)), POPULATIONS, fontsize=7.5)
+        axes.set_yticks(range(len(POPULATIONS)), POPULATIONS, fontsize=7.5)
+        axes.tick_params(length=0)
+        axes.set(xlabel=x_label, ylabel=y_label)
+        axes.set_title(f"{name}: {table.sum():.0f} {what}", fontsize=9)
+    return figure
+
+
+def _matrix(axes: Axes, table: FloatArray, names: Sequence[str], norm: Normalize, colours: str) -> None:
+    axes.set_facecolor("0.9")
+    axes.imshow(table, interpolation="nearest", cmap=colours, norm=norm)
+    size = 6.5 if len(names) > 16 else 8
+    axes.set_xticks(range(len(names)), names, rotation=90, fontsize=size)
+    axes.set_yticks(range(len(names)), names, fontsize=size)
+    axes.tick_params(length=0)
+
+
+def _over_levels(axes: Axes, names: Sequence[str], values: FloatArray, levels: Mapping[str, FloatArray], label: str) -> None:
+    """Draw values over the published level, each area by name; in the order of the areas if there is none."""
+    published = levels.get("Reid 2009", np.full(len(names), np.nan))
+    both = np.isfinite(published) & np.isfinite(values)
+    at, x_label = (published, "level in the hierarchy of Reid et al. (2009)") if both.any() else (np.arange(len(names), dtype=np.float64), "area")
+    shown = np.isfinite(at) & np.isfinite(values)
+    axes.plot(at[shown], values[shown], "o", color="#0072B2", markersize=3.5)
+    for i in np.flatnonzero(shown):
+        axes.annotate(names[i], (at[i], values[i]), xytext=(2, 2), textcoords="offset points", fontsize=6.5)
+    axes.set(xlabel=x_label, ylabel=label)
+    rank = kendall({"level": published, "value": values}).get(("level", "value"))
+    if rank is not None:
+        axes.set_title(f"Kendall's tau {rank[0]:.2f} (p = {rank[1]:.2g}, {int(both.sum())} areas)", fontsize=9)
