@@ -16,10 +16,22 @@ from spinn_mam.flow.settings import in_range, one_of
 from spinn_mam.flow.stages import stage_folder
 from spinn_mam.formats.excerpt import Excerpt, chosen_neurons
 from spinn_mam.formats.export import FORMATS, default_name, export_recording
+from spinn_mam.multi_area.analysis import MultiAreaAnalysis
+from spinn_mam.multi_area.numbers import area_numbers
 from spinn_mam.nest_reference.library import find_reference
 from spinn_mam.network.spec import NetworkSpec
 from spinn_mam.recording import Recording
-from spinn_mam.report.run_figures import MOST_ANALYSED_MS, MOST_SHOWN_MS, SHOWN_MS, Shown, run_figures
+from spinn_mam.report.run_figures import (
+    MOST_SHOWN_MS,
+    ON_REQUEST,
+    SHOWN_MS,
+    Shown,
+    analysed_ms,
+    analysis_of,
+    figure_names,
+    run_figures,
+    unavailable,
+)
 from spinn_mam.spectra import spectra
 
 #: Formats of pictures.
@@ -50,7 +62,8 @@ def plot_run(
     picture : str
         One of PICTURES.
     start_ms, stop_ms : float, optional
-        Window, counted from the end of the warm-up (ms); by default the whole recording, but no more than MOST_ANALYSED_MS of it.
+        Window, counted from the end of the warm-up (ms); by default the whole recording, but no more than
+        :func:`spinn_mam.report.run_figures.analysed_ms` of it.
     protocol : str
         Accuracy protocol, for the distributions.
     reference : Path, optional
@@ -61,8 +74,8 @@ def plot_run(
     Returns
     -------
     dict
-        ``window_ms``, ``left_out_ms`` (how much more the recording has, if no window was given), ``figures`` (path by name) and
-        ``statistics`` (by population).
+        ``window_ms``, ``left_out_ms`` (how much more the recording has, if no window was given), ``figures`` (path by name) and, if asked for,
+        ``statistics`` (by population), or what :func:`spinn_mam.multi_area.numbers.area_numbers` gives of several areas.
 
     Raises
     ------
@@ -77,9 +90,11 @@ def plot_run(
         comparison = _compare(run, recording, protocol, reference)
     elif reference is not None:
         raise UsageError("--reference: references are of windows that begin with the kept phase; give no --start and --stop with it")
-    first, last = _window(recording, start_ms, stop_ms, MOST_ANALYSED_MS)
+    first, last = _window(recording, start_ms, stop_ms, analysed_ms(recording))
     shown_ms = SHOWN_MS if stop_ms is None else MOST_SHOWN_MS
-    drawn = run_figures(Shown(recording, first, last, shown_ms, protocol, comparison, _network(run)), figures)
+    shown = Shown(recording, first, last, shown_ms, protocol, comparison, _network(run))
+    analysis = None if shown.areas is None else analysis_of(shown)
+    drawn = run_figures(shown, figures, analysis)
     folder = out or _beside(run) / "figures"
     _make_folder(folder)
     paths = {}
@@ -90,7 +105,7 @@ def plot_run(
         "window_ms": [first, last],
         "left_out_ms": recording.duration_ms - (last - first) if stop_ms is None and start_ms is None else 0.0,
         "figures": {name: str(path) for name, path in paths.items()},
-    } | ({"statistics": activity_statistics(recording.window(first, last), protocol)} if numbers else {})
+    } | (_numbers(shown, analysis) if numbers else {})
 
 
 def activity_statistics(recording: Recording, protocol: str) -> dict[str, dict[str, Any]]:
@@ -122,6 +137,14 @@ def activity_statistics(recording: Recording, protocol: str) -> dict[str, dict[s
         peaks = [{"frequency_Hz": p.frequency_hz, "power": p.power, "over_independent": p.over_independent} for p in spectrum.peaks()]
         found[spectrum.name]["peaks"] = peaks
     return found
+
+
+def _numbers(shown: Shown, analysis: MultiAreaAnalysis | None) -> dict[str, Any]:
+    """Return the numbers behind the figures of a run; of several areas those of all figures that there can be without request."""
+    if analysis is None:
+        return {"statistics": activity_statistics(shown.window, shown.protocol)}
+    there = set(figure_names(shown)) - set(unavailable(shown)) - set(ON_REQUEST)
+    return area_numbers(analysis, there)
 
 
 def export_run(

@@ -6,7 +6,8 @@ Method
     For each pair of areas the cross-correlation of their rates at lags up to 100 ms, smoothed by a Gaussian of 2 ms, and the lag of its extremum,
     maximum or minimum. Times t of the areas minimise the sum over pairs of (t_j - t_i - lag_ij)^2, a linear least-squares problem with one
     solution up to a constant. Pairs whose extremum could be chance are left out: it has to exceed SIGNIFICANCE standard errors of the correlation
-    of two independent series with the autocorrelations of these (Bartlett). Areas that no such pair connects with the others have no time.
+    of two independent series with the autocorrelations of these (Bartlett), and areas that hardly fire cannot be judged. Areas that no pair
+    connects with the others have no time.
 Cost
     O(l a^2 n) for l lags, a areas, n bins: a second for 32 areas and a minute.
 Sources
@@ -32,6 +33,8 @@ MOST_LAG_MS = 100.0
 SMOOTHING_MS = 2.0
 #: Standard errors that an extremum has to exceed: the largest of 200 lags of independent series exceeds it in one of 1,000 pairs.
 SIGNIFICANCE = 5.0
+#: Coincidences that chance has to give in a smoothed bin, so that their number is about normal.
+LEAST_COINCIDENCES = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,9 @@ def temporal_order(series: RateSeries) -> TemporalOrder:
     extremum = np.take_along_axis(smooth, at[None], axis=0)[0]
     lag = (at - n_lags) * series.bin_ms
     significant = np.abs(extremum) > SIGNIFICANCE * _chance(z, n_lags, SMOOTHING_MS / series.bin_ms)
-    significant &= significant.T & ~np.eye(n, dtype=bool)
+    busy = (series.rates > 0).sum(axis=1)
+    coincidences = np.outer(busy, busy) * 2.0 * np.sqrt(np.pi) * SMOOTHING_MS / series.bin_ms / n_bins
+    significant &= significant.T & (coincidences >= LEAST_COINCIDENCES) & ~np.eye(n, dtype=bool)
     # one extremum for both orders of a pair, also where two lags are equally good
     upper = np.triu(np.where(significant, lag, 0.0), 1)
     lags = np.where(significant, upper - upper.T, np.nan)

@@ -200,7 +200,7 @@ def interactions_figure(analysis: MultiAreaAnalysis) -> Figure:
 
 
 def _layers_figure(tables: Mapping[str, FloatArray], x_label: str, y_label: str, what: str) -> Figure:
-    figure = Figure(figsize=(2.9 * len(tables) + 0.6, 3.4), layout="constrained")
+    figure = Figure(figsize=(3.6 * len(tables) + 0.6, 3.9), layout="constrained")
     for axes, (name, table) in zip(figure.subplots(1, len(tables), squeeze=False)[0], tables.items(), strict=True):
         axes.imshow(table, cmap="Blues", vmin=0, vmax=max(1.0, 1.3 * table.max()))
         for (y, x), count in np.ndenumerate(table):

@@ -54,10 +54,11 @@ def rates_map_figure(populations: SpikingStatistics, by_area: SpikingStatistics,
 
 
 def statistics_figure(populations: SpikingStatistics, by_area: SpikingStatistics, areas: Areas) -> Figure:
-    """Draw irregularity, synchrony and correlations of all populations as maps, one below the other."""
+    """Draw irregularity, synchrony and correlations of all populations as maps."""
     shown = [name for name in STATISTICS if name != "rate"]
-    figure = Figure(figsize=(max(5.0, 0.2 * areas.n + 1.5), 2.5 * len(shown) + 0.3), layout="constrained")
-    for axes, name in zip(figure.subplots(len(shown), 1, squeeze=False)[:, 0], shown, strict=True):
+    n_rows = -(-len(shown) // 2)
+    figure = Figure(figsize=(2 * max(3.5, 0.2 * areas.n + 1.0), 2.5 * n_rows + 0.1), layout="constrained")
+    for axes, name in zip(figure.subplots(n_rows, 2).flat, shown, strict=True):
         table = np.column_stack([areas.grid(getattr(populations, name)), getattr(by_area, name)])
         norm = _range(table, centred=name == "correlation")
         _map(figure, axes, table, areas.names, norm, "", colours=DIVERGING if name == "correlation" else SEQUENTIAL)
@@ -149,13 +150,10 @@ def _map(
 
 def _range(table: FloatArray, *, centred: bool) -> Normalize:
     """Return the range of colours: of all values, or symmetric about zero."""
-    there = table[np.isfinite(table)]
-    if not len(there):
-        return Normalize(0.0, 1.0)
-    if centred:
-        top = max(float(np.abs(there).max()), 1e-9)
-        return Normalize(-top, top)
-    return Normalize(0.0, max(float(np.quantile(there, 0.98)), 1e-9))
+    there = np.abs(table[np.isfinite(table)])
+    top = float(np.quantile(there, 1.0 if centred else 0.98)) if len(there) else 0.0
+    top = top if top > 0 else 1.0
+    return Normalize(-top if centred else 0.0, top)
 
 
 def _round_up(width_ms: float, dt: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,8 @@ from spinn_mam.spectra import SEGMENT_MS, spectra
 
 #: Longest window that is analysed if the user gives none (ms): statistics of hours would take minutes and gigabytes, and say little more.
 MOST_ANALYSED_MS = 60_000.0
+#: And the most spikes: some 60 bytes each are needed.
+MOST_ANALYSED_SPIKES = 30_000_000
 #: Length of rasters and rates in time, if the user gives no window (ms).
 SHOWN_MS = 500.0
 #: And if he does, at most.
@@ -149,6 +152,21 @@ ON_REQUEST = ("interactions",)
 LEAST_FLUCTUATIONS_MS = 1000.0
 
 
+def analysed_ms(recording: Recording) -> float:
+    """Return the length of the window that is analysed if the user gives none (ms)."""
+    longest = min(recording.duration_ms, MOST_ANALYSED_MS)
+    if recording.n_spikes * longest <= MOST_ANALYSED_SPIKES * recording.duration_ms:
+        return longest
+    share = MOST_ANALYSED_SPIKES / recording.n_spikes * recording.duration_ms
+    return max(recording.dt, math.floor(share / 100.0) * 100.0 if share >= 100.0 else math.floor(share / recording.dt) * recording.dt)
+
+
+def analysis_of(of: Shown) -> MultiAreaAnalysis:
+    """Return the analysis of a network of several areas, of the window."""
+    assert of.areas is not None
+    return MultiAreaAnalysis(of.window, of.areas, of.network)
+
+
 def figure_names(of: Shown) -> tuple[str, ...]:
     """Return the names of the figures that such a network has."""
     return tuple(FIGURES if of.areas is None else AREA_FIGURES)
@@ -190,14 +208,16 @@ def _unavailable_of_areas(of: Shown, areas: Areas) -> dict[str, str]:
     return why
 
 
-def run_figures(of: Shown, names: Sequence[str] = ()) -> dict[str, Figure]:
+def run_figures(of: Shown, names: Sequence[str] = (), analysis: MultiAreaAnalysis | None = None) -> dict[str, Figure]:
     """Draw figures.
 
     Parameters
     ----------
     of : Shown
     names : sequence of str
-        Of FIGURES, or of AREA_FIGURES for a network of several areas; by default all that there can be.
+        Of FIGURES, or of AREA_FIGURES for a network of several areas; by default all that there can be but those ON_REQUEST.
+    analysis : MultiAreaAnalysis, optional
+        Of several areas, if it was made before.
 
     Raises
     ------
@@ -213,5 +233,5 @@ def run_figures(of: Shown, names: Sequence[str] = ()) -> dict[str, Figure]:
     chosen = names or [name for name in there if name not in missing and name not in ON_REQUEST]
     if of.areas is None:
         return {name: FIGURES[name](of) for name in chosen}
-    analysis = MultiAreaAnalysis(of.window, of.areas, of.network)
+    analysis = analysis or analysis_of(of)
     return {name: AREA_FIGURES[name](of, analysis) for name in chosen}

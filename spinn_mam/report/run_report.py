@@ -29,7 +29,7 @@ from spinn_mam.report.content import Absent, Cell, Citation, KeyNumber, Mark, Ov
 from spinn_mam.report.machine_picture import draw_populations, mapping_figure
 from spinn_mam.report.model_tables import format_value, value_rows
 from spinn_mam.report.real_time_section import real_time_parts
-from spinn_mam.report.run_figures import MOST_ANALYSED_MS, SHOWN_MS, Shown, figure_names, run_figures, unavailable
+from spinn_mam.report.run_figures import SHOWN_MS, Shown, analysed_ms, figure_names, run_figures, unavailable
 from spinn_mam.report.tables import LATE, fault_lines, loss_lines, mapping_rows
 
 FULL_SCALE = "full scale"
@@ -143,7 +143,7 @@ def report_content(result: RunResult, manifest: Mapping[str, Any]) -> ReportCont
     content: dict[str, Any] = {}
     board = (_board_table(provenance["board"]),) if provenance.get("board", {}).get("binaries") else ()
     compared = comparison if isinstance(comparison, Comparison) else None
-    of = Shown(recording, 0.0, min(recording.duration_ms, MOST_ANALYSED_MS), SHOWN_MS, str(result.settings["protocol"]), compared, spec)
+    of = Shown(recording, 0.0, analysed_ms(recording), SHOWN_MS, str(result.settings["protocol"]), compared, spec)
     pictures = _pictures(of)
     if of.areas is None:
         content["raster"] = Picture(statistics_figures.raster_figure(recording), "Spikes of a sample of neurons by population")

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from multi_area_run import make_run
 
+from spinn_mam.errors import DocumentError, UsageError
 from spinn_mam.multi_area.areas import find_areas
+from spinn_mam.multi_area.measured import read_spikes, sample_of_area, sample_statistics
 from spinn_mam.multi_area.rate_series import RateSeries, area_rates, rate_series
 from spinn_mam.multi_area.spiking import N_CORRELATED, lvr, mean_correlation, spiking_statistics
 from spinn_mam.recording import Recording
@@ -112,3 +114,44 @@ def test_kernels_keep_the_area_and_have_their_moments(kernel, mean, spread):
     assert shape.sum() == pytest.approx(1.0)
     assert shape @ t == pytest.approx(mean, abs=0.6)
     assert np.sqrt(shape @ (t - shape @ t) ** 2) == pytest.approx(spread, rel=0.02)
+
+
+def test_spikes_of_others_are_read_and_compared_with_as_many_neurons(tmp_path):
+    table = tmp_path / "v1.csv"
+    table.write_text("# a recording\nneuron,time_ms\nb,1500.0\na,100.0\na,120.0\nb,200.0\na,150.0\n", encoding="utf-8")
+    measured = read_spikes(table)
+    assert (measured.sizes, measured.duration_ms) == ((2,), pytest.approx(1400.1))
+    found = sample_statistics(measured)
+    assert found.rates == pytest.approx([3 / 1.4001, 2 / 1.4001])
+    assert found.lvr == pytest.approx([3 * (1 - 4 * 20 * 30 / 50**2) * (1 + 4 * 2 / 50), np.nan], nan_ok=True)
+    run = make_run(duration_ms=2000.0)
+    sample = sample_of_area(run, find_areas(run.names), "V2", 100, np.random.default_rng(0))
+    assert sample.n_spikes == pytest.approx(100 * 6.0 * 2.0, rel=0.15)
+    assert sample_statistics(sample).spectrum.power.mean() == pytest.approx(6.0, rel=0.2)
+    assert len(sample_statistics(sample).rates) == 100
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("cell,time\n1,2\n", "columns neuron and time_ms"),
+        ("neuron,time_ms\n1,soon\n", "soon"),
+        ("neuron,time_ms\n", "no spikes"),
+        (None, "cannot be read"),
+    ],
+)
+def test_tables_that_are_none_are_refused(tmp_path, text, problem):
+    path = tmp_path / "v1.csv"
+    if text is not None:
+        path.write_text(text, encoding="utf-8")
+    with pytest.raises(DocumentError, match=problem):
+        read_spikes(path)
+
+
+def test_samples_that_cannot_be_taken_are_refused():
+    run = make_run(duration_ms=100.0)
+    areas = find_areas(run.names)
+    with pytest.raises(UsageError, match="no area MT"):
+        sample_of_area(run, areas, "MT", 10, np.random.default_rng(0))
+    with pytest.raises(UsageError, match="321 neurons of V1 are to be compared, 320 are recorded"):
+        sample_of_area(run, areas, "V1", 321, np.random.default_rng(0))

@@ -10,7 +10,7 @@ from spinn_mam.multi_area import bold
 from spinn_mam.multi_area.areas import find_areas
 from spinn_mam.multi_area.functional_connectivity import compare_matrices, functional_connectivity
 from spinn_mam.multi_area.hierarchy import fit_differences
-from spinn_mam.multi_area.rate_series import RateSeries, rate_series
+from spinn_mam.multi_area.rate_series import RateSeries, area_rates, rate_series
 from spinn_mam.multi_area.synaptic_input import absolute_weights, area_in_degrees, exponential_current, in_degrees, synaptic_input
 from spinn_mam.multi_area.temporal_order import temporal_order
 from spinn_mam.multi_area.timescales import autocorrelation, timescales
@@ -65,6 +65,14 @@ def test_independent_slow_series_have_no_order():
     rng = RNG(3)
     rates = np.array([fluctuations(tau, 10_000, rng) for tau in (5, 20, 60, 60, 60, 20, 5, 40)])
     assert np.isnan(temporal_order(RateSeries(tuple("abcdefgh"), 1.0, rates)).lag_ms).all()
+
+
+def test_areas_that_hardly_fire_have_no_order():
+    run = make_run(rate=0.02, duration_ms=2000.0, seed=5)
+    areas = find_areas(run.names)
+    assert 20 < run.n_spikes < 80
+    series = area_rates(rate_series(run), areas, run.sizes)
+    assert np.isnan(temporal_order(series).lag_ms).all()
 
 
 def test_times_of_lags_that_disagree_are_a_compromise():

@@ -1,0 +1,99 @@
+"""The numbers behind the figures of several areas, as plain data; what is not known is absent."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+
+from spinn_mam.multi_area.analysis import SEED, MultiAreaAnalysis
+from spinn_mam.multi_area.communities import similarity
+from spinn_mam.multi_area.functional_connectivity import compare_matrices
+from spinn_mam.multi_area.hierarchy import kendall
+from spinn_mam.multi_area.spiking import STATISTICS
+
+
+def area_numbers(analysis: MultiAreaAnalysis, figures: Collection[str]) -> dict[str, Any]:
+    """Return the numbers behind figures.
+
+    Parameters
+    ----------
+    analysis : MultiAreaAnalysis
+    figures : collection of str
+        Names of the figures that there can be.
+
+    Returns
+    -------
+    dict
+        ``areas`` and ``populations`` (statistics by name), ``connectivity``, ``order``, ``communities`` and ``hierarchies``.
+    """
+    found: dict[str, Any] = {}
+    if "statistics" in figures:
+        found["populations"], found["areas"] = (
+            {name: _known({key: getattr(each, key)[i] for key in STATISTICS}) for i, name in enumerate(each.names)} for each in analysis.spiking
+        )
+    else:
+        found["areas"] = {name: {} for name in analysis.areas.names}
+    for figure, key, values in (
+        ("timescales", "tau_ms", lambda: analysis.timescales.tau_ms),
+        ("order", "time_ms", lambda: analysis.order.time_ms),
+    ):
+        if figure in figures:
+            for name, value in zip(analysis.areas.names, values(), strict=True):
+                found["areas"][name] |= _known({key: value})
+    if "order" in figures:
+        found["order"] = _known({"explained": analysis.order.explained}) | {"n_pairs": int(np.isfinite(analysis.order.lag_ms).sum()) // 2}
+    if "connectivity" in figures:
+        found["connectivity"] = _connectivity(analysis)
+    if "communities" in figures:
+        found["communities"] = _communities(analysis)
+    if "hierarchies" in figures:
+        found["hierarchies"] = _hierarchies(analysis)
+    return found
+
+
+def _known(values: Mapping[str, Any]) -> dict[str, float]:
+    return {key: float(value) for key, value in values.items() if math.isfinite(value)}
+
+
+def _connectivity(analysis: MultiAreaAnalysis) -> dict[str, Any]:
+    """Return how far simulated functional connectivity agrees with fMRI."""
+    measured, found = analysis.measured_connectivity, {}
+    for name, matrix in (("synaptic_input", analysis.connectivity), ("BOLD", analysis.bold_connectivity), ("structure", analysis.structure)):
+        if measured is not None and matrix is not None:
+            symmetric = (matrix + matrix.T) / 2
+            agreement = compare_matrices(symmetric, measured, np.random.default_rng(SEED))
+            found[name] = _known({"r": agreement.r, "p": agreement.p}) | {"n_pairs": agreement.n_pairs}
+    return found
+
+
+def _communities(analysis: MultiAreaAnalysis) -> dict[str, Any]:
+    """Return the community of each area in each division, and how far divisions agree."""
+    divisions = analysis.communities
+    rng = np.random.default_rng(SEED)
+    found: dict[str, Any] = {
+        "divisions": {key: dict(zip(analysis.areas.names, labels.tolist(), strict=True)) for key, labels in divisions.items()},
+        "agreement": [],
+    }
+    keys = list(divisions)
+    for i, first in enumerate(keys):
+        for second in keys[:i]:
+            like = similarity(divisions[first], divisions[second], rng)
+            entry = {"adjusted_rand": like.adjusted_rand, "mutual_information": like.mutual_information, "p": like.p}
+            found["agreement"].append({"first": first, "second": second} | entry)
+    return found
+
+
+def _hierarchies(analysis: MultiAreaAnalysis) -> dict[str, Any]:
+    """Return the levels of each hierarchy, Kendall's tau of all pairs, and what the ensemble is."""
+    levels = analysis.levels
+    found: dict[str, Any] = {
+        "levels": {key: _known(dict(zip(analysis.areas.names, values, strict=True))) for key, values in levels.items()},
+        "kendall": [{"first": a, "second": b, "tau": tau, "p": p} for (a, b), (tau, p) in kendall(levels).items()],
+    }
+    if analysis.ensemble is not None:
+        e = analysis.ensemble
+        found["ensemble"] = {"n_hierarchies": len(e.levels), "n_broken": e.n_broken, "n_relations": e.n_relations, "n_chains": e.n_chains}
+    return found
