@@ -130,7 +130,7 @@ class MultiAreaAnalysis:
     @cached_property
     def measured_connectivity(self) -> FloatArray | None:
         """Functional connectivity of areas in fMRI, mean over the hemispheres; None if the facts are not installed."""
-        return None if self.anatomy is None else measured_connectivity(self.areas.names).mean(axis=0)
+        return None if self.anatomy is None else np.asarray(measured_connectivity(self.areas.names).mean(axis=0), dtype=np.float64)
 
     @cached_property
     def structure(self) -> FloatArray:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from spinn_mam.multi_area.analysis import SEED, MultiAreaAnalysis
 from spinn_mam.multi_area.communities import similarity
@@ -36,14 +37,10 @@ def area_numbers(analysis: MultiAreaAnalysis, figures: Collection[str]) -> dict[
         )
     else:
         found["areas"] = {name: {} for name in analysis.areas.names}
-    for figure, key, values in (
-        ("timescales", "tau_ms", lambda: analysis.timescales.tau_ms),
-        ("order", "time_ms", lambda: analysis.order.time_ms),
-    ):
-        if figure in figures:
-            for name, value in zip(analysis.areas.names, values(), strict=True):
-                found["areas"][name] |= _known({key: value})
+    if "timescales" in figures:
+        _add(found["areas"], "tau_ms", analysis.timescales.tau_ms)
     if "order" in figures:
+        _add(found["areas"], "time_ms", analysis.order.time_ms)
         found["order"] = _known({"explained": analysis.order.explained}) | {"n_pairs": int(np.isfinite(analysis.order.lag_ms).sum()) // 2}
     if "connectivity" in figures:
         found["connectivity"] = _connectivity(analysis)
@@ -56,6 +53,12 @@ def area_numbers(analysis: MultiAreaAnalysis, figures: Collection[str]) -> dict[
 
 def _known(values: Mapping[str, Any]) -> dict[str, float]:
     return {key: float(value) for key, value in values.items() if math.isfinite(value)}
+
+
+def _add(entries: Mapping[str, dict[str, float]], key: str, values: npt.NDArray[np.float64]) -> None:
+    """Add a value to each entry, in order."""
+    for entry, value in zip(entries.values(), values, strict=True):
+        entry.update(_known({key: value}))
 
 
 def _connectivity(analysis: MultiAreaAnalysis) -> dict[str, Any]:

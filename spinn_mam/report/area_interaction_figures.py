@@ -230,7 +230,7 @@ def _over_levels(axes: Axes, names: Sequence[str], values: FloatArray, levels: M
     at, x_label = (published, "level in the hierarchy of Reid et al. (2009)") if both.any() else (np.arange(len(names), dtype=np.float64), "area")
     shown = np.isfinite(at) & np.isfinite(values)
     axes.plot(at[shown], values[shown], "o", color="#0072B2", markersize=3.5)
-    for i in np.flatnonzero(shown):
+    for i in np.flatnonzero(shown).tolist():
         axes.annotate(names[i], (at[i], values[i]), xytext=(2, 2), textcoords="offset points", fontsize=6.5)
     axes.set(xlabel=x_label, ylabel=label)
     rank = kendall({"level": published, "value": values}).get(("level", "value"))

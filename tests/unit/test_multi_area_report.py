@@ -54,7 +54,8 @@ def texts(axes):
     return [text.get_text() for text in axes.texts]
 
 
-def test_the_map_shows_the_rate_of_each_population_and_area(run):
+def test_the_map_shows_the_rate_of_each_population_and_area():
+    run = make_run(rate=5.0, duration_ms=500.0)
     analysis = MultiAreaAnalysis(run, find_areas(run.names))
     figure = rates_map_figure(*analysis.spiking, analysis.areas)
     rates = run.rates()

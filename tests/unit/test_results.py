@@ -108,7 +108,7 @@ def test_statistics_of_known_processes() -> None:
 
 
 def test_long_recordings_are_not_analysed_whole(invoke: Invoke, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("spinn_mam.flow.results.MOST_ANALYSED_MS", 800.0)
+    monkeypatch.setattr("spinn_mam.report.run_figures.MOST_ANALYSED_MS", 800.0)
     code, out, err = invoke("plot", file, "--out", "a", "--figures", "raster")
     assert (code, out, err) == (0, "a/raster.png\n", "of 0 to 800 ms; for other parts give --start and --stop\n")
     code, out, _ = invoke("plot", file, "--out", "a", "--figures", "raster", "--start", "1500", "--json")
