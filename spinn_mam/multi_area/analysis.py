@@ -138,7 +138,7 @@ class MultiAreaAnalysis:
         synapses = area_in_degrees(self.network, self.areas)
         np.fill_diagonal(synapses, 0.0)
         total = synapses.sum(axis=1, keepdims=True)
-        return np.divide(synapses, total, out=np.zeros_like(synapses), where=total > 0)
+        return np.asarray(np.divide(synapses, total, out=np.zeros_like(synapses), where=total > 0), dtype=np.float64)
 
     @cached_property
     def communities(self) -> dict[str, IntArray]:
