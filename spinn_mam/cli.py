@@ -36,7 +36,7 @@ app = typer.Typer(
 app.add_typer(board_commands.app, name="board")
 app.add_typer(bench_commands.app, name="bench")
 
-Model = Annotated[str, typer.Argument(help="Name of a model (pd14) or path of a model document (.toml).", metavar="MODEL")]
+Model = Annotated[str, typer.Argument(help="Name of a model (pd14, mam) or path of a model document (.toml).", metavar="MODEL")]
 Set = Annotated[
     list[str] | None, typer.Option("--set", help="Override a value: KEY=VALUE, such as neuron.tau_m='12 ms'. May be repeated.", metavar="KEY=VALUE")
 ]
@@ -203,7 +203,10 @@ def plan(
     layout: Layout = "combined",
     neurons_per_core: NeuronsPerCore = None,
     synapse_cores: SynapseCores = 0,
-    time_scale_factor: TimeScale = "20",
+    time_scale_factor: Annotated[
+        str | None, typer.Option(help="Wall-clock time over biological time: a number, or auto, the smallest; default 20, or more where needed.")
+    ] = None,
+    t_sim: Annotated[float, typer.Option("--t-sim", help="Biological time that times and energies are told for (ms).")] = 1000.0,
     seed: Seed = 1,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for the mapping, its picture and PACMAN's JSON; default runs/MODEL-plan.")] = None,
     settings: Set = None,
@@ -212,10 +215,17 @@ def plan(
     drive: Drive = None,
     n_scaling: NScaling = 1.0,
     k_scaling: KScaling = 1.0,
+    estimate: Annotated[bool, typer.Option("--estimate", help="Do not map, which is left out anyway where it takes long.")] = False,
+    host_power: Annotated[float | None, typer.Option("--host-power", help="Power of a computer (W), to estimate its energy from.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Map a model onto a machine and say what it takes."""
-    from spinn_mam.flow.run import plan_model
+    """Say what a model takes before anything runs, and map it.
+
+    The mapping is left out where it takes more than seconds.
+
+    Boards, cores, memory, tables, traffic, time and energy in both layouts; exits with 3 if it does not fit in the layout asked for.
+    """
+    from spinn_mam.flow.plan import plan_model
     from spinn_mam.flow.settings import NEURONS_PER_CORE, RunSettings, factor_of
     from spinn_mam.models import model_settings
 
@@ -226,15 +236,20 @@ def plan(
             drive=drive,
             n_scaling=n_scaling,
             k_scaling=k_scaling,
+            t_sim=t_sim,
             seed=seed,
             board_config=board_config,
             layout=layout,
             neurons_per_core=NEURONS_PER_CORE.get(layout) if neurons_per_core is None else neurons_per_core or None,
             synapse_cores=synapse_cores or None,
-            time_scale_factor=factor_of(time_scale_factor),
+            time_scale_factor=factor_of(time_scale_factor or "20"),
         ),
         out or Path("runs") / f"{Path(model).stem}-plan",
         console(),
+        neurons_per_core=neurons_per_core,
+        fixed_factor=time_scale_factor is not None,
+        estimate=estimate,
+        host_power_W=host_power,
         as_json=as_json,
     )
 

@@ -1,4 +1,4 @@
-"""The verbs run, plan and cite: stages, then what a user sees of them."""
+"""The verbs run and cite: stages, then what a user sees of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import psutil
 from rich.console import Console
 
@@ -24,13 +23,12 @@ from spinn_mam.flow.stages import RECORDING, STAGES, build_stages, stage_folder,
 from spinn_mam.models import NetworkModel
 from spinn_mam.network.spec import NetworkSpec
 from spinn_mam.provenance import manifest
-from spinn_mam.real_time.prediction import RealTime, predict_expected
-from spinn_mam.real_time.receivers import not_modelled
+from spinn_mam.real_time.prediction import RealTime
 from spinn_mam.recording import Recording
 from spinn_mam.recording.files import HEADER
 from spinn_mam.report import tables
 from spinn_mam.report.html import write_report
-from spinn_mam.report.run_report import RunResult, mapping_picture, report_content
+from spinn_mam.report.run_report import RunResult, report_content
 
 #: Packages that a backend's results depend on.
 PACKAGES = {"nest": ("nest-simulator",), "spinnaker": ("sPyNNaker", "unicorn")}
@@ -109,29 +107,6 @@ def _clear(folder: Path, stages: Sequence[str], console: Console) -> None:
         if name not in stages and old.is_dir():
             shutil.rmtree(old)
             _say(console, f"{old.name}: removed, it is of an earlier run with another backend", "dim")
-
-
-def plan_model(settings: RunSettings, folder: Path, console: Console, *, as_json: bool) -> None:
-    """Map a model and print what it takes."""
-    model, spec = settings.load()
-    quiet = Console(stderr=True, highlight=False) if as_json else console
-    check_folder(folder, STAGES)
-    with held(folder):
-        results = engine.execute(build_stages(settings, model, spec), folder, Reporter(quiet), last="mapping")
-        deployment = results["mapping"]
-        mapping_picture(deployment, spec).savefig(folder / "machine.png", dpi=150)
-    why = not_modelled(spec, deployment)
-    found: dict[str, Any] = {"mapping": dict(deployment.metrics)}
-    if not why:
-        found["real_time"] = predict_expected(spec, deployment, rng=np.random.default_rng(settings.seed)).to_metrics(deployment, spec)
-    if as_json:
-        console.print_json(json.dumps(found))
-        return
-    console.print(tables.mapping_table(deployment))
-    for line in tables.real_time_lines(found) or [f"real time: not predicted, {why}"]:
-        _say(console, line)
-    _say(console, f"picture: {folder / 'machine.png'}")
-    _say(console, f"PACMAN's JSON: {results.folders['mapping'] / 'pacman'}")
 
 
 def find_recording(path: Path) -> Recording:

@@ -14,11 +14,11 @@ Around the neuron slices:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from spinn_mam.errors import Findings
 from spinn_mam.network.spec import NetworkSpec
 from spinn_mam.partitioning import budgets
 from spinn_mam.partitioning.delays import longest_steps
@@ -39,7 +39,25 @@ from spinn_mam.partitioning.synapse_cores import asking_order, deal_all
 Row = dict[tuple[int, int, int], int]
 
 
-def assemble(spec: NetworkSpec, per_core: IntArray, cores: Sequence[budgets.CoreBudget | None]) -> Partition:
+@dataclass(frozen=True, slots=True)
+class Delays:
+    """Who sends to whom, and the delay extensions that it takes.
+
+    Attributes
+    ----------
+    linked, late : list of (int, int)
+        Pairs of populations, source and target, with synapses, and with delays beyond the target's ring buffers.
+    stages, stage_slots : ndarray, shape (n_populations,)
+        Stages of each population's delay extension and their steps; 0 without one.
+    """
+
+    linked: list[tuple[int, int]]
+    late: list[tuple[int, int]]
+    stages: IntArray
+    stage_slots: IntArray
+
+
+def assemble(spec: NetworkSpec, per_core: IntArray, cores: Sequence[budgets.CoreBudget | None], delays: Delays) -> Partition:
     """Make vertices, slices and connections.
 
     Parameters
@@ -49,19 +67,16 @@ def assemble(spec: NetworkSpec, per_core: IntArray, cores: Sequence[budgets.Core
         Neurons a slice.
     cores : sequence of CoreBudget or None
         Of each population; None for a population of sources.
+    delays : Delays
+        That :func:`find_delays` gives for these cores.
 
     Returns
     -------
     Partition
-
-    Raises
-    ------
-    DoesNotFitError
-        If a delay is longer than delay extensions reach.
     """
     slots = np.array([c.delay_slots if c else 0 for c in cores], dtype=np.int64)
     synapse_cores = np.array([c.synapse_cores if c else 0 for c in cores], dtype=np.int64)
-    linked, late, stages, stage_slots = _delays(spec, slots)
+    linked, late, stages, stage_slots = delays.linked, delays.late, delays.stages, delays.stage_slots
     # Vertices in the order neurons, synapse cores, Poisson drive, delay extension of each population.
     plan: list[tuple[int, int, int, int, float]] = []
     for index, population in enumerate(spec.populations):
@@ -99,27 +114,34 @@ def assemble(spec: NetworkSpec, per_core: IntArray, cores: Sequence[budgets.Core
     )
 
 
-def _delays(spec: NetworkSpec, slots: IntArray) -> tuple[list[tuple[int, int]], list[tuple[int, int]], IntArray, IntArray]:
-    """Return linked pairs of populations, those with late delays, and stages and their steps of each population's delay extension."""
+def find_delays(spec: NetworkSpec, slots: IntArray) -> Delays:
+    """Find the delay extensions that a network needs.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+    slots : ndarray, shape (n_populations,)
+        Ring-buffer slots of each population's cores.
+
+    Returns
+    -------
+    Delays
+        Its stages may be more than there can be.
+    """
     n_pop = len(spec.populations)
     stages, stage_slots = np.zeros(n_pop, dtype=np.int64), np.zeros(n_pop, dtype=np.int64)
-    linked = sorted({(p.source, p.target) for p in spec.projections if p.n_synapses > 0})
-    longest = dict.fromkeys(linked, 0)
+    longest: dict[tuple[int, int], int] = {}
     for p in spec.projections:
         if p.n_synapses > 0:
-            longest[p.source, p.target] = max(longest[p.source, p.target], longest_steps(p, spec.dt))
+            longest[p.source, p.target] = max(longest.get((p.source, p.target), 0), longest_steps(p, spec.dt))
+    linked = sorted(longest)
     late = [(s, t) for s, t in linked if longest[s, t] > int(slots[t])]
     for source, target in late:
         # The tools (7.4.1) take targets of unequal slots only if none is late; the shortest stage serves them all.
         stage_slots[source] = min(int(stage_slots[source]) or int(slots[target]), int(slots[target]))
     for source, target in late:
         stages[source] = max(int(stages[source]), -(-longest[source, target] // int(stage_slots[source])) - 1)
-    findings = Findings("partition")
-    for index in np.flatnonzero(stages > budgets.MAX_DELAY_STAGES).tolist():
-        message = f"{stages[index]} delay stages of {stage_slots[index]} steps needed, {budgets.MAX_DELAY_STAGES} there. Use fewer neurons a core."
-        findings.add("delay_stages", f"population {spec.populations[index].name}", message, float(stages[index] / budgets.MAX_DELAY_STAGES))
-    findings.raise_if_any()
-    return linked, late, stages, stage_slots
+    return Delays(linked, late, stages, stage_slots)
 
 
 def _own(spec: NetworkSpec, row: Row, population: int) -> int:
@@ -132,12 +154,21 @@ def _deal(
 ) -> npt.NDArray[np.int16]:
     """Deal all source slices to the cores of all target populations, shape (n_populations, n_slices)."""
     order = asking_order(spec)
-    asked = [(_own(spec, row, s), [t for q, t in linked if q == s]) for s in order]
-    asked += [(row[s, DELAY_EXTENSION, 0], [t for q, t in late if q == s]) for s in order if (s, DELAY_EXTENSION, 0) in row]
+    all_of, late_of = _by_source(linked), _by_source(late)
+    asked = [(_own(spec, row, s), all_of[s]) for s in order]
+    asked += [(row[s, DELAY_EXTENSION, 0], late_of[s]) for s in order if (s, DELAY_EXTENSION, 0) in row]
     # A drive sends to its own combined cores only.
     asked += [(v, [p]) for (p, k, _), v in row.items() if k == POISSON_SOURCE and v != _own(spec, row, p) and not synapse_cores[p]]
     first = vertices.first_slice
     return deal_all([(int(first[v]), int(first[v + 1]), targets) for v, targets in asked], synapse_cores, int(first[-1]))
+
+
+def _by_source(pairs: list[tuple[int, int]]) -> dict[int, list[int]]:
+    """Return the targets of each source."""
+    found: dict[int, list[int]] = {}
+    for source, target in pairs:
+        found.setdefault(source, []).append(target)
+    return found
 
 
 def _connections(
@@ -198,8 +229,8 @@ def _slices(
         else:
             need[v] = *budgets.poisson_core(int(per_core[p])), core.hand_over_bytes if core is not None else 0
         if v != _own(spec, row, p):
-            served = vertex == v
-            serves[served] = vertices.first_slice[_own(spec, row, p)] + index[served]
+            first = int(vertices.first_slice[_own(spec, row, p)])
+            serves[vertices.first_slice[v] : vertices.first_slice[v + 1]] = np.arange(first, first + int(n_of[v]))
     return Slices(
         population=population,
         kind=vertices.kind[vertex],

@@ -16,10 +16,11 @@ import numpy as np
 from scipy.special import bdtrik, ndtr
 
 from spinn_mam.machine.core_costs import COMBINED, core_costs
-from spinn_mam.network.spec import Distribution, NetworkSpec
+from spinn_mam.network.spec import NetworkSpec, Projection
 from spinn_mam.partitioning.delays import ROW_CHANCE, longest_steps, told_delay
 from spinn_mam.partitioning.keys import bits_for
 from spinn_mam.partitioning.structures import FloatArray, IntArray
+from spinn_mam.partitioning.synapse_cores import asking_order
 
 WORD_BYTES = 4
 #: ``utilities/constants.py`` MAX_RING_BUFFER_BITS: index bits of a core's ring buffers.
@@ -84,6 +85,8 @@ class CoreBudget:
         The synaptic matrix.
     longest_row : int
         Synapses in the longest row reserved.
+    blocks : int
+        Matrices, each with an address in the population table.
     cycles : float
         Estimated cycles a time step, of the busiest core.
     cores : int
@@ -103,6 +106,7 @@ class CoreBudget:
     dtcm_bytes: int
     matrix_bytes: int
     longest_row: int
+    blocks: int
     cycles: float
     cores: int
     synapse_sdram_bytes: tuple[int, ...] = ()
@@ -137,16 +141,72 @@ def most_selected(n_total: IntArray, n: FloatArray, p: FloatArray) -> FloatArray
     return np.fmax(np.where(certain, n, count), 1.0)
 
 
-def _split_row(delay: Distribution, row: int, n_pairs: int, reach: float, stages: int) -> tuple[int, int]:
-    """Return the longest rows (synapses) of delays up to ``reach`` (ms) and beyond, of a row of ``row`` synapses."""
-    if stages == 0:
-        return row, 0
-    if delay.sd == 0.0:
-        return (row, 0) if delay.mean <= reach else (0, row)
-    below, at, above = ndtr((np.array([delay.lower, reach, delay.upper]) - delay.mean) / delay.sd)
-    share = (at - below) / (above - below)
-    counts = most_selected(np.array([n_pairs, n_pairs]), np.array([row, row], dtype=float), np.array([share, 1.0 - share]))
-    return int(counts[0]), int(counts[1])
+@dataclass(frozen=True, slots=True)
+class Afferents:
+    """The projections with synapses onto one population, as arrays of shape (n_incoming,).
+
+    Attributes
+    ----------
+    source, sizes : ndarray
+        Population that each is from, and its size.
+    n_synapses : ndarray
+    rates : ndarray
+        Expected rate of a source neuron (spikes/s).
+    delay : ndarray, shape (n_incoming, 4)
+        Mean, standard deviation and bounds (ms), as the tools are told them.
+    longest_steps : ndarray
+        Longest delay of all synapses from the same population (steps).
+    """
+
+    source: IntArray
+    sizes: IntArray
+    n_synapses: IntArray
+    rates: FloatArray
+    delay: FloatArray
+    longest_steps: IntArray
+
+
+def afferents(spec: NetworkSpec) -> tuple[Afferents, ...]:
+    """Sort a network's projections by their targets, each population's in their order."""
+    onto: list[list[Projection]] = [[] for _ in spec.populations]
+    longest: dict[tuple[int, int], int] = {}
+    for p in spec.projections:
+        if p.n_synapses > 0:
+            onto[p.target].append(p)
+            longest[p.source, p.target] = max(longest.get((p.source, p.target), 0), longest_steps(p, spec.dt))
+    sizes = spec.sizes
+    found = []
+    for incoming in onto:
+        source = np.array([p.source for p in incoming], dtype=np.int64)
+        told = [told_delay(p.delay, spec.dt) for p in incoming]
+        found.append(
+            Afferents(
+                source=source,
+                sizes=sizes[source],
+                n_synapses=np.array([p.n_synapses for p in incoming], dtype=np.int64),
+                rates=np.array([_rate(spec, s) for s in source.tolist()], dtype=np.float64),
+                delay=np.array([(d.mean, d.sd, d.lower, d.upper) for d in told]).reshape(-1, 4),
+                longest_steps=np.array([longest[p.source, p.target] for p in incoming], dtype=np.int64),
+            )
+        )
+    return tuple(found)
+
+
+def _split_rows(into: Afferents, rows: IntArray, n_targets: int, reach: float, stages: IntArray) -> tuple[IntArray, IntArray]:
+    """Return the longest rows (synapses) of delays up to ``reach`` (ms) and beyond, of rows of ``rows`` synapses."""
+    mean, sd, lower, upper = into.delay.T
+    early, late = rows.copy(), np.zeros_like(rows)
+    fixed = (stages > 0) & (sd == 0.0) & (mean > reach)
+    early[fixed], late[fixed] = 0, rows[fixed]
+    drawn = np.flatnonzero((stages > 0) & (sd > 0.0))
+    if len(drawn):
+        mean, sd = mean[drawn], sd[drawn]
+        below, at, above = ndtr((lower[drawn] - mean) / sd), ndtr((reach - mean) / sd), ndtr((upper[drawn] - mean) / sd)
+        share = (at - below) / (above - below)
+        n_pairs, selected = into.sizes[drawn] * n_targets, rows[drawn].astype(np.float64)
+        early[drawn] = most_selected(n_pairs, selected, share)
+        late[drawn] = most_selected(n_pairs, selected, 1.0 - share)
+    return early, late
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,19 +219,25 @@ class Sources:
         Rows are reserved for full source cores.
     longest_steps : ndarray, shape (n_populations,)
         Longest delay of all synapses of each source (steps): its delay extension has the stages of this one for all targets.
+    onto : tuple of Afferents
+        What each population gets from them.
+    order : tuple of int
+        That of :func:`~spinn_mam.partitioning.synapse_cores.asking_order`.
     """
 
     neurons_per_core: IntArray
     longest_steps: IntArray
+    onto: tuple[Afferents, ...]
+    order: tuple[int, ...]
 
     @classmethod
     def of(cls, spec: NetworkSpec, neurons_per_core: IntArray) -> Sources:
         """Collect them for a network."""
         longest = np.zeros(len(spec.populations), dtype=np.int64)
-        for p in spec.projections:
-            if p.n_synapses > 0:
-                longest[p.source] = max(longest[p.source], longest_steps(p, spec.dt))
-        return cls(neurons_per_core, longest)
+        onto = afferents(spec)
+        for into in onto:
+            np.maximum.at(longest, into.source, into.longest_steps)
+        return cls(neurons_per_core, longest, onto, tuple(asking_order(spec)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,48 +296,30 @@ def incoming_synapses(spec: NetworkSpec, population: int, neurons: int, sources:
     sources : Sources
         Of all populations.
     """
-    target = spec.populations[population]
-    incoming = [p for p in spec.projections if p.target == population and p.n_synapses > 0]
+    size, into = spec.populations[population].size, sources.onto[population]
     slots = delay_slots(neurons)
-    stages, used_slots = 0, 2
-    matrix, longest, blocks, filter_words = 2 * WORD_BYTES, 1, 0, 2
-    sizes = spec.sizes[[p.source for p in incoming]]
-    n_synapses = np.array([p.n_synapses for p in incoming], dtype=np.int64)
-    rates = np.array([_rate(spec, p.source) for p in incoming])
-    on_core = most_selected(n_synapses, n_synapses.astype(float), np.full(len(incoming), neurons / target.size))
-    rows = most_selected(n_synapses, on_core, 1.0 / sizes)
-    longest_of: dict[int, int] = {}
-    for projection in incoming:
-        longest_of[projection.source] = max(longest_of.get(projection.source, 0), longest_steps(projection, spec.dt))
-    for i, projection in enumerate(incoming):
-        steps = longest_of[projection.source]
-        used_slots = max(used_slots, min(steps, slots))
-        # the tools refuse targets of unequal slots, so the source's stages follow from these
-        own_stages = -(-int(sources.longest_steps[projection.source]) // slots) - 1 if steps > slots else 0
-        stages = max(stages, own_stages)
-        per_core = int(min(sources.neurons_per_core[projection.source], sizes[i]))
-        padded = -(-int(sizes[i]) // per_core) * per_core
-        delay = told_delay(projection.delay, spec.dt)
-        early, late = _split_row(delay, int(rows[i]), int(sizes[i]) * target.size, slots * spec.dt, own_stages)
-        longest = max(longest, early, late)
-        # Synapses with late delays have rows of their own, one for each stage of the delay extension.
-        for row, copies in ((early, 1), (late, own_stages)):
-            if row:
-                matrix += padded * WORD_BYTES * (ROW_HEADER_WORDS + row) * copies + ADDRESS_BYTES
-                blocks += 1
-        filter_words += 8 + -(-int(sizes[i]) // 32) * (1 + own_stages)
+    on_core = most_selected(into.n_synapses, into.n_synapses.astype(float), np.full(len(into.source), neurons / size))
+    rows = most_selected(into.n_synapses, on_core, 1.0 / into.sizes).astype(np.int64)
+    # the tools refuse targets of unequal slots, so the source's stages follow from these
+    stages = np.where(into.longest_steps > slots, -(-sources.longest_steps[into.source] // slots) - 1, 0)
+    per_core = np.minimum(sources.neurons_per_core[into.source], into.sizes)
+    padded = -(-into.sizes // per_core) * per_core
+    early, late = _split_rows(into, rows, size, slots * spec.dt, stages)
+    # Synapses with late delays have rows of their own, one for each stage of the delay extension.
+    words = (ROW_HEADER_WORDS + early) * (early > 0) + (ROW_HEADER_WORDS + late) * (late > 0) * stages
+    blocks = int(np.count_nonzero(early) + np.count_nonzero(late))
     return Incoming(
         delay_slots=slots,
-        used_slots=used_slots,
-        delay_stages=stages,
-        matrix_bytes=matrix,
+        used_slots=max(2, int(np.minimum(into.longest_steps, slots).max(initial=0))),
+        delay_stages=int(stages.max(initial=0)),
+        matrix_bytes=2 * WORD_BYTES + int((padded * words).sum()) * WORD_BYTES + blocks * ADDRESS_BYTES,
         blocks=blocks,
-        filter_words=filter_words,
-        longest_row=longest,
-        source=np.array([p.source for p in incoming], dtype=np.int64),
-        rows=rows.astype(np.int64),
-        spikes=(sizes * rates).astype(np.float64),
-        events=n_synapses * rates * (neurons / target.size),
+        filter_words=2 + int((8 + -(-into.sizes // 32) * (1 + stages)).sum()),
+        longest_row=max(1, int(early.max(initial=0)), int(late.max(initial=0))),
+        source=into.source,
+        rows=rows,
+        spikes=into.sizes * into.rates,
+        events=into.n_synapses * into.rates * (neurons / size),
     )
 
 
@@ -323,6 +371,7 @@ def combined_core(spec: NetworkSpec, population: int, neurons: int, sources: Sou
         dtcm_bytes=DTCM_RESERVED_BYTES + DTCM_STATIC_BYTES["IF_curr_exp"] + synapse_dtcm(incoming, neurons) + state + inputs,
         matrix_bytes=incoming.matrix_bytes,
         longest_row=incoming.longest_row,
+        blocks=incoming.blocks,
         cycles=float(cycles),
         cores=1 + int(driven),
     )

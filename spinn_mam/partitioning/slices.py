@@ -3,8 +3,9 @@
 Problem: cut each population into slices as large as the user allows and the budgets (DTCM, SDRAM, cycles, row length, delay slots) permit.
 Method: the user's number, or 256, is tried first; if a budget breaks, the largest number that keeps all is found by bisection. More neurons a
 core leave fewer delay slots: the user's number is kept and delay extensions take the longer delays; without one, the largest number that needs no
-extension is taken if it is at least half of the largest that keeps the budgets (an extension is a second core). In the split layout each
-population with projections gets as many synapse cores a slice as :mod:`spinn_mam.partitioning.split_cores` finds, or the user says; one
+extension is taken if it is at least half of the largest that keeps the budgets (an extension is a second core). Targets of a source whose delays
+need an extension get equal slots, as the tools demand, and more slots where it would have too many stages: both by fewer neurons. In the split
+layout each population with projections gets as many synapse cores a slice as :mod:`spinn_mam.partitioning.split_cores` finds, or the user says; one
 without projections keeps combined cores, since the tools cannot split it. Which cores that makes is in :mod:`spinn_mam.partitioning.assemble`.
 
 Cost: some 10 evaluations of the budgets a population.
@@ -13,16 +14,17 @@ Cost: some 10 evaluations of the budgets a population.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
-from spinn_mam.errors import DoesNotFitError, Findings, UsageError, Violation
+from spinn_mam.errors import Findings, UsageError
 from spinn_mam.machine.description import MachineDescription
 from spinn_mam.network.spec import NetworkSpec
 from spinn_mam.partitioning import budgets
-from spinn_mam.partitioning.assemble import assemble
+from spinn_mam.partitioning.assemble import Delays, assemble, find_delays
 from spinn_mam.partitioning.split_cores import split_cores
-from spinn_mam.partitioning.structures import DELAY_EXTENSION, IntArray, Partition
+from spinn_mam.partitioning.structures import IntArray, Partition
 
 _ADVICE = {
     "dtcm": ("bytes of DTCM", "fewer incoming projections"),
@@ -68,6 +70,39 @@ def partition(
     DoesNotFitError
         If not even one neuron fits a core, or a delay is longer than delay extensions reach.
     """
+    chosen = choose_cores(
+        spec, machine, neurons_per_core=neurons_per_core, time_scale_factor=time_scale_factor, layout=layout, synapse_cores=synapse_cores
+    )
+    return assemble(spec, chosen.neurons_per_core, chosen.budgets, chosen.delays)
+
+
+@dataclass(frozen=True, slots=True)
+class Cores:
+    """What a slice of each population is, before any is made.
+
+    Attributes
+    ----------
+    neurons_per_core : ndarray, shape (n_populations,)
+    budgets : list of CoreBudget or None
+        Of a full slice of each population; None for a population of sources.
+    delays : Delays
+    """
+
+    neurons_per_core: IntArray
+    budgets: list[budgets.CoreBudget | None]
+    delays: Delays
+
+
+def choose_cores(
+    spec: NetworkSpec,
+    machine: MachineDescription,
+    *,
+    neurons_per_core: int | None,
+    time_scale_factor: float,
+    layout: str = "combined",
+    synapse_cores: int | None = None,
+) -> Cores:
+    """Choose how many neurons go on a core, and the cores beside it; parameters and errors are those of :func:`partition`."""
     if neurons_per_core is not None and neurons_per_core < 1:
         raise UsageError(f"neurons_per_core is {neurons_per_core}: give at least 1")
     if time_scale_factor <= 0:
@@ -77,22 +112,21 @@ def partition(
     cap = min(neurons_per_core or budgets.MAX_NEURONS_PER_CORE, budgets.MAX_NEURONS_PER_CORE)
     caps = np.minimum(spec.sizes, cap)
     sources = budgets.Sources.of(spec, caps)  # of the caps as they are while they go down
-    is_split = {p.target for p in spec.projections if p.n_synapses > 0} if layout == "split" else set()
 
     def cores_of(population: int, neurons: int) -> budgets.CoreBudget:
-        if population in is_split:
+        if layout == "split" and len(sources.onto[population].source):
             return split_cores(spec, population, neurons, sources, machine, time_scale_factor, synapse_cores)
         return budgets.combined_core(spec, population, neurons, sources)
 
     while True:
         per_core, cores = _neurons_per_core(spec, machine, caps, time_scale_factor, cores_of, prefer_slots=neurons_per_core is None)
-        parts = assemble(spec, per_core, cores)
-        # A delay extension has the slices of its population, and counters of its own: where they are too many, take fewer neurons a core.
-        extension = (parts.slices.kind == DELAY_EXTENSION) & (parts.slices.dtcm_bytes > machine.dtcm_bytes)
-        if not extension.any():
-            return parts
-        for index in np.unique(parts.slices.population[extension]).tolist():
-            caps[index] = _fewer(spec, machine, parts, index)
+        slots = np.array([c.delay_slots if c else 0 for c in cores], dtype=np.int64)
+        delays = find_delays(spec, slots)
+        fewer = _fewer_for_delays(spec, machine, per_core, slots, delays)
+        if not fewer:
+            return Cores(per_core, cores, delays)
+        for index, n in fewer.items():
+            caps[index] = n
 
 
 def broken_budgets(
@@ -110,18 +144,45 @@ def broken_budgets(
     return [(name, need, have) for name, need, have in needs if need > have]
 
 
-def _fewer(spec: NetworkSpec, machine: MachineDescription, parts: Partition, index: int) -> int:
-    """Return the most neurons a core with which a population's delay extension fits a core, at least one fewer than now."""
-    stages, slots = int(parts.delay_stages[index]), int(parts.stage_slots[index])
+def _fewer_for_delays(spec: NetworkSpec, machine: MachineDescription, per_core: IntArray, slots: IntArray, delays: Delays) -> dict[int, int]:
+    """Return fewer neurons a core for populations whose slots, or whose delay extension, are in the way of long delays; empty if none is.
 
-    def fits(n: int) -> bool:
-        return budgets.delay_core(n, stages, slots)[1] <= machine.dtcm_bytes
+    All late targets of a source get as many slots as the one that has most: the tools (7.4.1) refuse stages of unequal length. Where stages are
+    too many even so, half as many neurons make them twice as long. A delay extension has the slices of its population, and a counter for
+    each neuron and slot.
+    """
+    fewer: dict[int, int] = {}
+    findings = Findings("partition")
+    targets: dict[int, list[int]] = {}
+    for source, target in delays.late:
+        targets.setdefault(source, []).append(target)
+    for source, late in targets.items():
+        most = int(slots[late].max())
+        short = [t for t in late if slots[t] < most]
+        stages, stage_slots = int(delays.stages[source]), int(delays.stage_slots[source])
+        if not short and stages > budgets.MAX_DELAY_STAGES:
+            most, short = 2 * most, late
+            if min(int(per_core[t]) for t in late) == 1:
+                there = f"{budgets.MAX_DELAY_STAGES} there. Use shorter delays, or a longer step."
+                message = f"{stages} delay stages of {stage_slots} steps needed, {there}"
+                findings.add("delay_stages", f"population {spec.populations[source].name}", message, stages / budgets.MAX_DELAY_STAGES)
+        for t in short:
+            fewer[t] = max(1, min(fewer.get(t, int(per_core[t])), budgets.delay_slots(1) // most))
+    findings.raise_if_any()
+    for index in np.flatnonzero(delays.stages) if not fewer else []:
+        stages, stage_slots = int(delays.stages[index]), int(delays.stage_slots[index])
 
-    if not fits(1) or parts.neurons_per_core[index] == 1:
-        need = budgets.delay_core(1, stages, slots)[1]
-        message = f"{need:,} bytes of DTCM needed by a delay extension of one neuron, {machine.dtcm_bytes:,} there. Use shorter delays."
-        raise DoesNotFitError("partition", [Violation("dtcm", f"population {spec.populations[index].name}", message, need / machine.dtcm_bytes)])
-    return _largest(int(parts.neurons_per_core[index]) - 1, fits)
+        def need(n: int, stages: int = stages, stage_slots: int = stage_slots) -> int:
+            return budgets.delay_core(n, stages, stage_slots)[1]
+
+        if need(int(per_core[index])) <= machine.dtcm_bytes:
+            continue
+        if need(1) > machine.dtcm_bytes or per_core[index] == 1:
+            message = f"{need(1):,} bytes of DTCM needed by a delay extension of one neuron, {machine.dtcm_bytes:,} there. Use shorter delays."
+            findings.add("dtcm", f"population {spec.populations[index].name}", message, need(1) / machine.dtcm_bytes)
+        fewer[int(index)] = _largest(max(int(per_core[index]) - 1, 1), lambda n: need(n) <= machine.dtcm_bytes)
+    findings.raise_if_any()
+    return fewer
 
 
 def _neurons_per_core(
@@ -154,14 +215,16 @@ def _neurons_per_core(
         def keeps_slots(n: int, core: Callable[[int], budgets.CoreBudget] = core) -> bool:
             return core(n).delay_stages == 0
 
-        if not keeps_budgets(1):
-            for rule, need, have in broken_budgets(spec, machine, core(1), time_scale_factor):
-                what, advice = _ADVICE[rule]
-                message = f"{need:,.0f} {what} needed by a slice of a single neuron, {have:,.0f} there. Use {advice}."
-                findings.add(rule, f"population {population.name}", message, need / max(have, 1))
-            cores.append(core(1))
-            continue
-        chosen = _largest(int(caps[index]), keeps_budgets)
+        chosen = int(caps[index])
+        if not keeps_budgets(chosen):
+            if not keeps_budgets(1):
+                for rule, need, have in broken_budgets(spec, machine, core(1), time_scale_factor):
+                    what, advice = _ADVICE[rule]
+                    message = f"{need:,.0f} {what} needed by a slice of a single neuron, {have:,.0f} there. Use {advice}."
+                    findings.add(rule, f"population {population.name}", message, need / max(have, 1))
+                cores.append(core(1))
+                continue
+            chosen = _largest(chosen, keeps_budgets)
         if prefer_slots and keeps_slots(1):
             without_extension = _largest(chosen, keeps_slots)
             chosen = without_extension if 2 * without_extension >= chosen else chosen

@@ -31,7 +31,7 @@ from spinn_mam.partitioning import budgets
 from spinn_mam.partitioning.budgets import CoreBudget, Incoming, Sources
 from spinn_mam.partitioning.keys import bits_for
 from spinn_mam.partitioning.structures import IntArray
-from spinn_mam.partitioning.synapse_cores import asking_order, deal
+from spinn_mam.partitioning.synapse_cores import deal
 
 #: ``models/neuron/synapse_dynamics/synapse_dynamics_static.py`` synapses_per_second: what one core can do in real time.
 SYNAPSES_PER_SECOND = 13e6
@@ -76,15 +76,19 @@ def tools_number(spec: NetworkSpec, incoming: Incoming, time_scale_factor: float
     return math.ceil(float(synapses) / (SYNAPSES_PER_SECOND * time_scale_factor))
 
 
-def busiest_core(spec: NetworkSpec, incoming: Incoming, n_cores: int, neurons_per_core: IntArray) -> float:
+def busiest_core(spec: NetworkSpec, incoming: Incoming, n_cores: int, sources: Sources) -> float:
     """Return the estimated cycles a time step of the busiest of ``n_cores`` synapse cores."""
-    cost = incoming.spikes * CYCLES_PER_SPIKE + incoming.events * budgets.CYCLES_PER_EVENT
+    n_populations = len(spec.populations)
+    cost = np.bincount(incoming.source, incoming.spikes * CYCLES_PER_SPIKE + incoming.events * budgets.CYCLES_PER_EVENT, n_populations)
+    sends = np.zeros(n_populations, dtype=np.bool_)
+    sends[incoming.source] = True
     load = np.zeros(n_cores)
-    senders = [source for source in asking_order(spec) if source in incoming.source]
-    for turn, source in enumerate(senders):
-        edges = np.append(np.arange(0, spec.sizes[source], neurons_per_core[source]), spec.sizes[source])
-        taker = deal(len(edges) - 1, n_cores, turn % n_cores)
-        load += np.bincount(taker, np.diff(edges), n_cores) * (cost[incoming.source == source].sum() / spec.sizes[source])
+    for turn, source in enumerate(s for s in sources.order if sends[s]):
+        size, per_core = spec.populations[source].size, int(sources.neurons_per_core[source])
+        taker = deal(-(-size // per_core), n_cores, turn % n_cores)
+        taken = np.bincount(taker, minlength=n_cores) * per_core
+        taken[taker[-1]] -= len(taker) * per_core - size  # the last slice may be smaller
+        load += taken * (cost[source] / size)
     return float(load.max()) * spec.dt / 1000.0 + CYCLES_PER_TRANSFER
 
 
@@ -124,13 +128,13 @@ def split_cores(
     driven = int(drive is not None and drive.rate > 0)
     incoming = budgets.incoming_synapses(spec, population, neurons, sources)
     number = synapse_cores or tools_number(spec, incoming, time_scale_factor)
-    busiest = busiest_core(spec, incoming, number, sources.neurons_per_core)
+    busiest = busiest_core(spec, incoming, number, sources)
     if synapse_cores is None:
         most = int(machine.n_cores.max(initial=0)) - 1 - driven
         allowed = budgets.cycles_per_step(spec, machine.clock_hz, time_scale_factor)
         while number < most and busiest > allowed:
             number += 1
-            busiest = busiest_core(spec, incoming, number, sources.neurons_per_core)
+            busiest = busiest_core(spec, incoming, number, sources)
     sizes = spec.sizes[incoming.source]
     records = int(np.sum(-(-sizes // np.minimum(sources.neurons_per_core[incoming.source], sizes))))
     if driven:
@@ -150,6 +154,7 @@ def split_cores(
         dtcm_bytes=budgets.DTCM_RESERVED_BYTES + DTCM_STATIC_BYTES["IF_curr_exp_neuron"] + state + ROWS_HELD * handed,
         matrix_bytes=incoming.matrix_bytes,
         longest_row=incoming.longest_row,
+        blocks=incoming.blocks,
         cycles=max(busiest, neurons * budgets.CYCLES_PER_NEURON + adding),
         cores=1 + number + driven,
         synapse_sdram_bytes=(common + matrix, *[common] * (number - 1)),

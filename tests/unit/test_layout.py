@@ -19,7 +19,7 @@ LEVELS = [
     {"comparison", "real_time", "multi_area"},
     {"nest_reference"},
     {"backends", "bench"},
-    {"pynn"},
+    {"pynn", "planning"},
     {"report"},
     {"flow"},
     {"cli", "board_commands", "bench_commands", "result_commands", "theory_commands"},

@@ -123,6 +123,18 @@ def test_very_long_delays_take_fewer_neurons_a_core() -> None:
     assert check(deployment, spec) == []
 
 
+def test_a_target_with_few_slots_does_not_cut_the_reach_of_its_sources() -> None:
+    spec = with_thalamus(load_model("pd14").network(0.1, 0.1), delay=30.0)
+    slow = replace(spec.projections[-1], delay=Distribution(100.0, 0.0))
+    spec = replace(spec, projections=(*spec.projections[:-1], slow))
+    deployment = mapped(spec, "spin5-3", 128)
+    # The last target alone leaves 128 slots; all late targets do, since 64 of another one would make 15 stages of its source.
+    late = sorted({p.target for p in spec.projections if p.source == 8})
+    assert set(deployment.neurons_per_core[late].tolist()) == {64}
+    assert deployment.partition.delay_stages[8] == 7
+    assert check(deployment, spec) == []
+
+
 @pytest.mark.parametrize(("neurons_per_core", "time_scale_factor"), [(0, 20.0), (-3, 20.0), (80, 0.0), (80, -1.0)])
 def test_nonsense_is_refused(neurons_per_core: int, time_scale_factor: float) -> None:
     with pytest.raises(UsageError):

@@ -18,23 +18,21 @@ import numpy as np
 import numpy.typing as npt
 
 from spinn_mam.backends.base import BIOLOGICAL, Capabilities, LocalRun, Network, Progress, RunConfig, RunHandle
-from spinn_mam.backends.emulator.emulation import Emulation, prepare
+from spinn_mam.backends.emulator.emulation import CHUNK_STEPS, Emulation, prepare
 from spinn_mam.backends.emulator.loop import Counters
 from spinn_mam.backends.emulator.machine_sources import MachineSources
+from spinn_mam.backends.emulator.memory import expected_memory
 from spinn_mam.backends.emulator.recorded import RECORDING, RunPlan, Times, record_run
 from spinn_mam.deployment import Deployment
 from spinn_mam.errors import UsageError, Violation
 from spinn_mam.expander.plan import TargetPlan
 from spinn_mam.fixed_point.ring_buffer import ring_buffer_shifts
 from spinn_mam.fixed_point.specification import Overflows
-from spinn_mam.network.connectivity import MAX_BLOCK, delay_table
+from spinn_mam.network.connectivity import delay_table
 from spinn_mam.network.spec import NetworkSpec
 from spinn_mam.partitioning.delays import DELAY_OFFSET_STEPS
 from spinn_mam.partitioning.structures import Partition
 from spinn_mam.recording import ActivityCounts, Recording
-
-#: Memory of a synapse with its share of the row tables, and of a neuron (bytes); measured at full-scale PD14.
-BYTES_PER_SYNAPSE, BYTES_PER_NEURON = 4.1, 1500
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,19 +70,16 @@ class EmulatorBackend:
 
         found: list[Violation] = []
         spec = network.spec
-        need, have = _expected_bytes(spec, self.synapses), psutil.virtual_memory().available
-        if need > have:
-            smaller = "--synapses procedural, " if self.synapses == "stored" and run.connectivity != "expander" else ""
-            message = f"{need / 1e9:.1f} GB needed for {spec.n_synapses} synapses, {have / 1e9:.1f} GB free; use {smaller}--n-scaling or --k-scaling"
-            found.append(Violation("memory", "host", message, need / have))
-        if self.folder is not None:
-            found += _check_disk(self.folder, spec, _run_plan(spec, run))
         for projection in spec.projections:
             try:
                 delay_table(projection.delay, spec.dt)
             except UsageError as error:
                 names = f"{spec.names[projection.source]} to {spec.names[projection.target]}"
                 found.append(Violation("delay", names, str(error)))
+        if not found:
+            found += _check_memory(spec, "expanded" if run.connectivity == "expander" else self.synapses, psutil.virtual_memory().available)
+        if self.folder is not None:
+            found += _check_disk(self.folder, spec, _run_plan(spec, run))
         if self.synapses == "procedural" and run.connectivity == "expander":
             message = "the machine's own synapses can only be stored: use --connectivity shared, or --synapses stored"
             found.append(Violation("synapses", "--synapses procedural", message))
@@ -135,21 +130,6 @@ class EmulatorBackend:
             )
 
         return LocalRun(compute)
-
-
-def _expected_bytes(spec: NetworkSpec, synapses: str) -> float:
-    """Estimate what a run takes from the host: words, or a byte for each target block, source and slot that its delays can have."""
-    neurons = float(spec.sizes.sum()) * BYTES_PER_NEURON
-    if synapses == "stored":
-        return spec.n_synapses * BYTES_PER_SYNAPSE + neurons
-    counts = 0
-    for projection in spec.projections:
-        try:
-            n_slots = len(delay_table(projection.delay, spec.dt).cumulative)
-        except UsageError:
-            continue  # a violation of its own
-        counts += spec.populations[projection.source].size * -(-spec.populations[projection.target].size // MAX_BLOCK) * n_slots
-    return counts + neurons
 
 
 def simulate(
@@ -301,6 +281,27 @@ def _run_plan(spec: NetworkSpec, run: RunConfig) -> RunPlan:
         interval_steps=max(1, round(run.record_v_interval / spec.dt)),
         checkpoint_steps=None if run.checkpoint_every is None else max(1, round(run.checkpoint_every * 1000.0 / spec.dt)),
     )
+
+
+def _check_memory(spec: NetworkSpec, synapses: str, have: int) -> list[Violation]:
+    """Compare what a run will take with the memory that is free (bytes)."""
+    need = expected_memory(spec, synapses, CHUNK_STEPS)
+    if need.peak_bytes <= have:
+        return []
+    other = "" if synapses == "expanded" else "procedural" if synapses == "stored" else "stored"
+    smaller = other and expected_memory(spec, other, CHUNK_STEPS).peak_bytes <= have
+    parts = {
+        "synapses": need.synapses_bytes,
+        "what finds them": need.headers_bytes,
+        "spikes under way": need.under_way_bytes,
+        "making them": need.building_bytes,
+    }
+    message = (
+        f"{need.peak_bytes / 1e9:.1f} GB needed, {have / 1e9:.1f} GB free: {spec.n_synapses:,} synapses ("
+        + ", ".join(f"{name} {value / 1e9:.1f} GB" for name, value in parts.items() if value)
+        + f"); use {f'--synapses {other}, ' if smaller else ''}--n-scaling or --k-scaling"
+    )
+    return [Violation("memory", "host", message, need.peak_bytes / max(have, 1))]
 
 
 def _check_disk(folder: Path, spec: NetworkSpec, plan: RunPlan) -> list[Violation]:

@@ -9,6 +9,7 @@ alone, never on the number of threads.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from itertools import pairwise
@@ -152,31 +153,18 @@ def make_layout(
     tables: list[npt.NDArray[np.uint32]] = []
     population: list[int] = []
     part_bounds, segment_bounds, at = [0], [0], 0
+    offsets = spec.offsets.tolist()
+    common = [_constants(spec, p, shifts, scales, seed) for p in range(len(spec.populations))]
     for part in parts:
         for p, lo, hi in part:
-            pop = spec.populations[p]
-            row = [0] * N_COLUMNS
-            row[GLOBAL], row[LOCAL] = int(spec.offsets[p]) + lo, lo
+            constants, table, key = common[p]
+            row = constants.copy()
+            row[GLOBAL], row[LOCAL] = offsets[p] + lo, lo
             for column, base in ((AXON_EXC, axon_base[p, 0]), (AXON_INH, axon_base[p, 1])):
                 row[column] = int(base) + lo if base >= 0 else -1
-            table = np.zeros(0, np.uint32)
-            if pop.neuron is None:
-                row[IS_SOURCE], row[LO], row[HI] = 1, 0, hi - lo
-                row[START], row[STOP] = _step(pop.source_start, spec.dt), _step(pop.source_stop, spec.dt)
-                table = poisson_thresholds(pop.source_rate * spec.dt / 1000.0)
-                keys.append(stream_key(seed, "source", pop.name))
-            else:
-                row[LO], row[HI] = at, at + hi - lo
-                at += hi - lo
-                row[V_REST : INIT_INH + 1] = astuple(lif_constants(pop.neuron, pop.I_e, spec.dt))
-                row[SHIFT_EXC], row[SHIFT_INH] = int(shifts[p, 0]), int(shifts[p, 1])
-                if pop.drive is not None and pop.drive.rate > 0:
-                    receptor = int(pop.drive.weight < 0)
-                    row[DRIVE_RECEPTOR] = receptor
-                    row[DRIVE_WEIGHT] = int(quantise_weights(np.array([pop.drive.weight]), float(scales[p, receptor]))[0][0])
-                    table = poisson_thresholds(pop.drive.rate * spec.dt / 1000.0)
-                keys.append(stream_key(seed, "drive", pop.name))
-            row[N_THRESHOLDS] = len(table)
+            row[LO], row[HI] = (0, hi - lo) if row[IS_SOURCE] else (at, at + hi - lo)
+            at += 0 if row[IS_SOURCE] else hi - lo
+            keys.append(key)
             rows.append(row)
             tables.append(table)
             population.append(p)
@@ -198,6 +186,29 @@ def make_layout(
         axon_base,
         n_axons,
     )
+
+
+def _constants(
+    spec: NetworkSpec, p: int, shifts: npt.NDArray[np.int64], scales: npt.NDArray[np.float64], seed: int
+) -> tuple[list[int], npt.NDArray[np.uint32], np.uint64]:
+    """Return what all segments of a population have in common: constants in their columns, Poisson thresholds and random stream."""
+    pop = spec.populations[p]
+    row = [0] * N_COLUMNS
+    table = np.zeros(0, np.uint32)
+    if pop.neuron is None:
+        row[IS_SOURCE] = 1
+        row[START], row[STOP] = _step(pop.source_start, spec.dt), _step(pop.source_stop, spec.dt)
+        table = poisson_thresholds(pop.source_rate * spec.dt / 1000.0)
+    else:
+        row[V_REST : INIT_INH + 1] = astuple(lif_constants(pop.neuron, pop.I_e, spec.dt))
+        row[SHIFT_EXC], row[SHIFT_INH] = int(shifts[p, 0]), int(shifts[p, 1])
+        if pop.drive is not None and pop.drive.rate > 0:
+            receptor = int(pop.drive.weight < 0)
+            row[DRIVE_RECEPTOR] = receptor
+            row[DRIVE_WEIGHT] = int(quantise_weights(np.array([pop.drive.weight]), float(scales[p, receptor]))[0][0])
+            table = poisson_thresholds(pop.drive.rate * spec.dt / 1000.0)
+    row[N_THRESHOLDS] = len(table)
+    return row, table, stream_key(seed, "source" if pop.neuron is None else "drive", pop.name)
 
 
 def most_source_spikes(segment: npt.NDArray[np.int64], given: bool) -> int:
@@ -266,10 +277,10 @@ def _deal(spec: NetworkSpec, groups: list[list[tuple[int, int, int]]], n_parts: 
             return 0.2 * _UPDATE_COST * steps * (hi - lo)
         return (hi - lo) * (_UPDATE_COST * steps + _EVENT_COST * float(events[p]) / spec.populations[p].size)
 
-    work = [0.0] * n_parts
+    work = [(0.0, p) for p in range(n_parts)]  # a heap
     parts: list[list[tuple[int, int, int]]] = [[] for _ in range(n_parts)]
     for cost_of_group, group in sorted((-sum(map(cost, group)), group) for group in groups):
-        p = min(range(n_parts), key=lambda i: (work[i], i))
+        least, p = work[0]
         parts[p] += group
-        work[p] -= cost_of_group
+        heapq.heapreplace(work, (least - cost_of_group, p))
     return [sorted(part) for part in parts]

@@ -64,8 +64,16 @@ class Stored(NamedTuple):
 
 def nothing_due(n_parts: int, depth: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Make the arrays ``due`` and ``n_due`` of :class:`Stored` before the first step, or after a restored state."""
-    places = max(16, min(_PLACES_OF_STEP, _PLACES // (n_parts * 2 * depth)))
-    return np.empty((n_parts, 2, depth, places, 2), np.int64), np.full((n_parts, 2, depth), LOOK_UP, np.int64)
+    return np.empty((n_parts, 2, depth, _places(n_parts, depth), 2), np.int64), np.full((n_parts, 2, depth), LOOK_UP, np.int64)
+
+
+def nothing_due_bytes(n_parts: int, depth: int) -> int:
+    """Return the bytes of these arrays."""
+    return 8 * n_parts * 2 * depth * (2 * _places(n_parts, depth) + 1)
+
+
+def _places(n_parts: int, depth: int) -> int:
+    return max(16, min(_PLACES_OF_STEP, _PLACES // (n_parts * 2 * depth)))
 
 
 @overload(deliver)
