@@ -16,8 +16,9 @@ import numpy as np
 from scipy.special import bdtrik, ndtr
 
 from spinn_mam.machine.core_costs import COMBINED, core_costs
-from spinn_mam.network.spec import NetworkSpec, Projection
-from spinn_mam.partitioning.delays import ROW_CHANCE, longest_steps, told_delay
+from spinn_mam.network.spec import NetworkSpec
+from spinn_mam.partitioning.afferents import Afferents, afferents
+from spinn_mam.partitioning.delays import ROW_CHANCE
 from spinn_mam.partitioning.keys import bits_for
 from spinn_mam.partitioning.structures import FloatArray, IntArray
 from spinn_mam.partitioning.synapse_cores import asking_order
@@ -139,57 +140,6 @@ def most_selected(n_total: IntArray, n: FloatArray, p: FloatArray) -> FloatArray
     count = np.ceil(bdtrik(1.0 - ROW_CHANCE / n_total, n, np.where(certain, 0.5, p)))
     # fmax: for chances below 1e-17 the inverse is not a number, and the count 0.
     return np.fmax(np.where(certain, n, count), 1.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Afferents:
-    """The projections with synapses onto one population, as arrays of shape (n_incoming,).
-
-    Attributes
-    ----------
-    source, sizes : ndarray
-        Population that each is from, and its size.
-    n_synapses : ndarray
-    rates : ndarray
-        Expected rate of a source neuron (spikes/s).
-    delay : ndarray, shape (n_incoming, 4)
-        Mean, standard deviation and bounds (ms), as the tools are told them.
-    longest_steps : ndarray
-        Longest delay of all synapses from the same population (steps).
-    """
-
-    source: IntArray
-    sizes: IntArray
-    n_synapses: IntArray
-    rates: FloatArray
-    delay: FloatArray
-    longest_steps: IntArray
-
-
-def afferents(spec: NetworkSpec) -> tuple[Afferents, ...]:
-    """Sort a network's projections by their targets, each population's in their order."""
-    onto: list[list[Projection]] = [[] for _ in spec.populations]
-    longest: dict[tuple[int, int], int] = {}
-    for p in spec.projections:
-        if p.n_synapses > 0:
-            onto[p.target].append(p)
-            longest[p.source, p.target] = max(longest.get((p.source, p.target), 0), longest_steps(p, spec.dt))
-    sizes = spec.sizes
-    found = []
-    for incoming in onto:
-        source = np.array([p.source for p in incoming], dtype=np.int64)
-        told = [told_delay(p.delay, spec.dt) for p in incoming]
-        found.append(
-            Afferents(
-                source=source,
-                sizes=sizes[source],
-                n_synapses=np.array([p.n_synapses for p in incoming], dtype=np.int64),
-                rates=np.array([_rate(spec, s) for s in source.tolist()], dtype=np.float64),
-                delay=np.array([(d.mean, d.sd, d.lower, d.upper) for d in told]).reshape(-1, 4),
-                longest_steps=np.array([longest[p.source, p.target] for p in incoming], dtype=np.int64),
-            )
-        )
-    return tuple(found)
 
 
 def _split_rows(into: Afferents, rows: IntArray, n_targets: int, reach: float, stages: IntArray) -> tuple[IntArray, IntArray]:
@@ -414,8 +364,3 @@ def delay_core(neurons: int, stages: int, slots: int) -> tuple[int, int]:
 def cycles_per_step(spec: NetworkSpec, clock_hz: float, time_scale_factor: float) -> float:
     """Return the cycles a core may spend on one time step."""
     return CYCLE_SHARE * clock_hz * spec.dt * 1e-3 * time_scale_factor
-
-
-def _rate(spec: NetworkSpec, population: int) -> float:
-    source = spec.populations[population]
-    return source.source_rate if source.is_source else spec.expected_rates[population]

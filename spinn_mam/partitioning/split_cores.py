@@ -30,7 +30,6 @@ from spinn_mam.network.spec import NetworkSpec
 from spinn_mam.partitioning import budgets
 from spinn_mam.partitioning.budgets import CoreBudget, Incoming, Sources
 from spinn_mam.partitioning.keys import bits_for
-from spinn_mam.partitioning.structures import IntArray
 from spinn_mam.partitioning.synapse_cores import deal
 
 #: ``models/neuron/synapse_dynamics/synapse_dynamics_static.py`` synapses_per_second: what one core can do in real time.
