@@ -55,7 +55,8 @@ def is_small(args: list[str]) -> bool:
     if args[0] in ("board", "bench"):  # one serves until it is stopped, the other needs a script; a benchmark takes minutes
         return False
     scale = args[args.index("--n-scaling") + 1] if "--n-scaling" in args else "1"
-    return args[0] != "run" or (float(scale) <= 0.1 and not {"nest", "spinnaker"} & set(args))
+    # a run with --set is as long as the one without
+    return args[0] != "run" or (float(scale) <= 0.1 and not {"nest", "spinnaker", "--set"} & set(args))
 
 
 def invoke(args: list[str]) -> None:

@@ -159,13 +159,13 @@ def test_a_contender_that_is_killed_is_left_out() -> None:
 
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], list[psutil.Process]]]:
-    """A benchmark in the middle of its turns, and its processes."""
-    command = [sys.executable, "-m", "spinn_mam.cli", "bench", "emulator", *TINY, "--contenders", "machine-sources", "--repeats", "100000"]
+    """A benchmark in the middle of its turns, and its processes; its code is that of ``results``, compiled by then."""
+    command = [sys.executable, "-m", "spinn_mam.cli", "bench", "emulator", *TINY, "--contenders", "one-thread", "--repeats", "100000"]
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(tmp_path)}, start_new_session=True
     )
     assert process.stderr is not None
-    assert any("machine-sources: segment 1" in line for line in process.stderr)
+    assert any("one-thread: segment 1" in line for line in process.stderr)
     # pytest's own coverage of the pipe ends here; what follows is read by nobody
     os.set_blocking(process.stderr.fileno(), False)
     yield process, psutil.Process(process.pid).children(recursive=True)
