@@ -8,6 +8,7 @@ spikes/s. A delay is NEST's: from the time stamp of the spike to the step in whi
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 from dataclasses import dataclass
@@ -214,11 +215,12 @@ class NetworkSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data, as JSON takes it; a bound that is infinite becomes None, and the kind of a normal distribution is not said."""
-        data: dict[str, Any] = _finite(dataclasses.asdict(self))
-        for projection in data["projections"]:
-            for drawn in (projection["weight"], projection["delay"]):
-                if drawn["kind"] == "normal":
-                    del drawn["kind"]
+        drawn = functools.cache(_distribution)  # many projections share a few distributions
+        data: dict[str, Any] = _finite(dataclasses.asdict(dataclasses.replace(self, projections=())))
+        data["projections"] = [
+            {"source": p.source, "target": p.target, "n_synapses": p.n_synapses, "weight": dict(drawn(p.weight)), "delay": dict(drawn(p.delay))}
+            for p in self.projections
+        ]
         return data
 
     @classmethod
@@ -257,6 +259,11 @@ class NetworkSpec:
 def _digest(data: Any) -> str:
     text = json.dumps(data, sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _distribution(d: Distribution) -> dict[str, Any]:
+    data: dict[str, Any] = _finite(dataclasses.asdict(d))
+    return data if d.kind != "normal" else {key: value for key, value in data.items() if key != "kind"}
 
 
 def _finite(data: Any) -> Any:
