@@ -162,6 +162,7 @@ def build_network(
     nodes = [_create(nest, population) for population in spec.populations]
     for population, node in zip(spec.populations, nodes, strict=True):
         _drive(nest, population, node, spec.dt)
+        _inject(nest, population, node, spec.dt)
     models = _synapse_models(nest, spec, threads)
     for k, projection in enumerate(spec.projections):
         report("connect", k, len(spec.projections))
@@ -235,7 +236,7 @@ def _create(nest: Any, population: Population) -> Any:
             "V_reset": p.V_reset,
             "V_th": p.V_th,
             "t_ref": p.t_ref,
-            "I_e": population.I_e,
+            "I_e": population.I_e + (population.current.values[0] if population.current else 0.0),
         },
     )
     nodes.V_m = nest.random.normal(population.V0_mean, population.V0_sd) if population.V0_sd > 0 else population.V0_mean
@@ -252,6 +253,18 @@ def _drive(nest: Any, population: Population, nodes: Any, dt: float) -> None:
     elif population.drive is not None and population.drive.rate > 0:
         generator = nest.Create("poisson_generator", params={"rate": population.drive.rate})
         nest.Connect(generator, nodes, syn_spec={"weight": population.drive.weight, "delay": population.drive.delay})
+
+
+def _inject(nest: Any, population: Population, nodes: Any, dt: float) -> None:
+    """Connect a generator of the population's changes of current, if it has any; what it starts with is part of I_e."""
+    if population.current is None or len(population.current.values) == 1:
+        return
+    values = np.array(population.current.values)
+    at = np.flatnonzero(np.diff(values)) + 1
+    # a current reaches the neuron one step after its time, the delay of its connection
+    times = np.round((at * population.current.interval - dt) / dt) * dt
+    generator = nest.Create("step_current_generator", params={"amplitude_times": times, "amplitude_values": values[at] - values[0]})
+    nest.Connect(generator, nodes, syn_spec={"delay": dt})
 
 
 def _synapse_models(nest: Any, spec: NetworkSpec, threads: int) -> list[str]:

@@ -89,6 +89,27 @@ class PoissonDrive:
 
 
 @dataclass(frozen=True, slots=True)
+class StepCurrent:
+    """A current into each neuron of a population that changes at regular times.
+
+    Attributes
+    ----------
+    interval : float
+        Time between two changes (ms), a whole number of steps.
+    values : tuple of float
+        Currents (pA); value k acts in [k, k + 1) intervals from the beginning of the simulation, the last one from then on.
+    """
+
+    interval: float
+    values: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """Mean over the intervals (pA)."""
+        return float(np.mean(self.values))
+
+
+@dataclass(frozen=True, slots=True)
 class Population:
     """Neurons, or Poisson sources, of one kind.
 
@@ -110,6 +131,8 @@ class Population:
         For sources: rate of each while it is on (spikes/s).
     source_start, source_stop : float
         For sources: when they are on, [start, stop) from the beginning of the simulation (ms).
+    current : StepCurrent or None
+        Current that changes in time, beside I_e.
     """
 
     name: str
@@ -122,6 +145,7 @@ class Population:
     source_rate: float = 0.0
     source_start: float = 0.0
     source_stop: float = np.inf
+    current: StepCurrent | None = None
 
     @property
     def is_source(self) -> bool:
@@ -214,9 +238,12 @@ class NetworkSpec:
         return self.names.index(name)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data, as JSON takes it; a bound that is infinite becomes None, and the kind of a normal distribution is not said."""
+        """Return plain data, as JSON takes it; a bound that is infinite becomes None, what is a default of late is not said."""
         drawn = functools.cache(_distribution)  # many projections share a few distributions
         data: dict[str, Any] = _finite(dataclasses.asdict(dataclasses.replace(self, projections=())))
+        for population in data["populations"]:
+            if population["current"] is None:
+                del population["current"]
         data["projections"] = [
             {"source": p.source, "target": p.target, "n_synapses": p.n_synapses, "weight": dict(drawn(p.weight)), "delay": dict(drawn(p.delay))}
             for p in self.projections
@@ -238,6 +265,7 @@ class NetworkSpec:
                     "neuron": p["neuron"] and NeuronParameters(**p["neuron"]),
                     "drive": p["drive"] and PoissonDrive(**p["drive"]),
                     "source_stop": np.inf if p["source_stop"] is None else p["source_stop"],
+                    "current": StepCurrent(p["current"]["interval"], tuple(p["current"]["values"])) if p.get("current") else None,
                 }
             )
             for p in data["populations"]

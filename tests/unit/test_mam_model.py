@@ -104,7 +104,7 @@ def test_a_simulation_is_a_run_of_the_command_line(tmp_path: Path) -> None:
         (({"K_scaling": 0},), "K_scaling = 0 is out of range"),
         (({"input_params": {"dc_stimulus": True}},), "only False is possible"),
         (({"connection_params": {"g": 2}},), "write -2 for 2"),
-        (({"connection_params": {"replace_cc": "het_current_nonstat"}},), "variant 'replace_cc' has no choice 'het_current_nonstat'"),
+        (({"connection_params": {"replace_cc": "het_current"}},), "variant 'replace_cc' has no choice 'het_current'"),
         (({"neuron_params": {"single_neuron_dict": {"tau_syn_ex": 1, "tau_syn_in": 2}}},), "must be given and equal"),
         (({}, False, False, {"t_sims": 1}), "sim_spec: unknown key t_sims: did you mean t_sim?"),
     ],

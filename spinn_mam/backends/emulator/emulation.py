@@ -17,6 +17,7 @@ from scipy import special
 
 from spinn_mam.backends.base import Network
 from spinn_mam.backends.emulator.build import build_synapses
+from spinn_mam.backends.emulator.currents import StepCurrents, step_currents
 from spinn_mam.backends.emulator.drive import uniforms
 from spinn_mam.backends.emulator.layout import GLOBAL, HI, IS_SOURCE, LO, Layout, make_layout
 from spinn_mam.backends.emulator.loop import Counters, Loop, Memory, Store
@@ -68,6 +69,8 @@ class Emulation:
         Steps of one call of the time loop, at most.
     split : SplitCores, optional
         Cores of the split layout; otherwise synapses and neurons share a core.
+    currents : StepCurrents, optional
+        Currents that change in time.
 
     Attributes
     ----------
@@ -86,10 +89,11 @@ class Emulation:
         sources: SpikeInput | None = None,
         chunk: int = CHUNK_STEPS,
         split: SplitCores | None = None,
+        currents: StepCurrents | None = None,
     ) -> None:
         self.layout, self.store = layout, store
         self.threads = min(threads, numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
-        self._sources, self._pace = sources, Pace(self.threads)
+        self._sources, self._pace, self._currents = sources, Pace(self.threads), currents
         self._state_of = layout.state_of
         self._loop = Loop(layout, store, v, chunk, self.threads, sources is not None, split)
 
@@ -130,7 +134,10 @@ class Emulation:
         neuron : ndarray of int32, shape (n_spikes,)
             Global index; sorted within a step.
         """
-        pieces = [self._advance(min(self._loop.chunk, n_steps - done)) for done in range(0, n_steps, self._loop.chunk)]
+        pieces, end = [], self._loop.step + n_steps
+        while self._loop.step < end:
+            change = self._loop.chunk if self._currents is None else self._currents.until_next(self._loop.step)
+            pieces.append(self._advance(min(self._loop.chunk, change, end - self._loop.step)))
         spikes = pieces[0] if len(pieces) == 1 else np.concatenate([np.empty((0, 2), np.int32), *pieces])
         return spikes[:, 0].astype(np.int64) + 1, np.ascontiguousarray(spikes[:, 1])
 
@@ -166,6 +173,8 @@ class Emulation:
 
     def _advance(self, n_steps: int) -> npt.NDArray[np.int32]:
         loop = self._loop
+        if self._currents is not None:
+            self._currents.set(self.layout.segments, loop.step)
         if self._sources is not None:
             self._sources.fill(loop.counts, loop.step, n_steps)
         loop.threads = self._pace.choose()
@@ -227,7 +236,9 @@ def prepare(
 
         store = expand_synapses(spec, plans, layout)
     cores = None if split is None else split_cores(spec, layout, split)
-    return Emulation(layout, store, initial_potentials(spec, layout, seed), threads=threads, sources=sources, split=cores)
+    return Emulation(
+        layout, store, initial_potentials(spec, layout, seed), threads=threads, sources=sources, split=cores, currents=step_currents(spec, layout)
+    )
 
 
 def initial_potentials(spec: NetworkSpec, layout: Layout, seed: int) -> npt.NDArray[np.int32]:

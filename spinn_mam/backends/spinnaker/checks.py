@@ -148,6 +148,8 @@ def _check_parameters(findings: Findings, spec: NetworkSpec, layout: str) -> Non
         if layout == "split" and population.drive is not None and population.drive.rate > 0 and population.drive.weight < 0:
             message = "an inhibitory drive reaches the wrong neurons of split cores, or stops them: use --layout combined"
             findings.add("drive", where, message)
+        if population.current is not None:
+            findings.add("current", where, "a current that changes in time, which sPyNNaker's neurons do not take: use --backend emulator or nest")
         if population.is_source:
             for name, value in (("source_start", population.source_start), ("source_stop", population.source_stop)):
                 if math.isfinite(value) and abs(value / spec.dt - round(value / spec.dt)) > 1e-6:

@@ -358,8 +358,11 @@ def _settings(given: Mapping[str, Any], sim_spec: Mapping[str, Any], K_stable: A
         yield "variants.replace_non_simulated_areas=none"
     if "connection_params.fac_nu_ext_5E" in given and "connection_params.fac_nu_ext_6E" not in given:
         yield f"external.fac_nu_ext_6E={FACTOR_6E}"
+    how = {given.get(f"connection_params.{key}") for key in ("replace_cc", "replace_non_simulated_areas")}
     for key, value in given.items():
-        if (key in NETWORK_KEYS and value is not None) or key == "connection_params.replace_non_simulated_areas":
+        if key == "connection_params.replace_cc_input_source" and "het_current_nonstat" in how:
+            yield f'areas.rate_series="{value}"'
+        elif (key in NETWORK_KEYS and value is not None) or key == "connection_params.replace_non_simulated_areas":
             name, written = NETWORK_KEYS[key]
             yield f"{name}={written(value)}"
     if "dt" in sim_spec:

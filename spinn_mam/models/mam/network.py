@@ -10,11 +10,22 @@ import numpy as np
 from spinn_mam.errors import UsageError
 from spinn_mam.models.document import resolve
 from spinn_mam.models.mam.areas import AREAS, POPULATIONS
-from spinn_mam.models.mam.rates import THEORY, rates_by_theory, recorded_rates
+from spinn_mam.models.mam.rates import SERIES_INTERVAL, THEORY, rates_by_theory, recorded_rates, recorded_series
 from spinn_mam.models.mam.schema import MultiAreaDocument, validate
 from spinn_mam.models.mam.structure import Structure, structure
 from spinn_mam.models.scaling import check_scale, clipped, compensating_current, psc_over_psp
-from spinn_mam.network.spec import BoolArray, Distribution, FloatArray, IntArray, NetworkSpec, NeuronParameters, PoissonDrive, Population, Projection
+from spinn_mam.network.spec import (
+    BoolArray,
+    Distribution,
+    FloatArray,
+    IntArray,
+    NetworkSpec,
+    NeuronParameters,
+    PoissonDrive,
+    Population,
+    Projection,
+    StepCurrent,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +66,19 @@ class Matrices:
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """Poisson input of each population: the summed rate of one neuron's, and its weight.
+    """Poisson input of each population, the summed rate of one neuron's and its weight, and a current.
 
     Attributes
     ----------
     rate, weight : ndarray, shape (n,)
         Spikes/s and pA, at full scale.
+    current : ndarray, shape (n, m), or None
+        Current for each SERIES_INTERVAL (pA), the same at any scale.
     """
 
     rate: FloatArray
     weight: FloatArray
+    current: FloatArray | None = None
 
 
 def matrices(model: MultiAreaDocument, whole: Structure | None = None) -> Matrices:
@@ -174,13 +188,18 @@ def simulated(model: MultiAreaDocument, net: Matrices) -> tuple[Matrices, Input]
     at = np.isin(net.area, [AREAS.index(name) for name in model.simulated])
     poisson = model.external.drive.value == "poisson"
     rate, weight = (model.external.rate.value * net.K_ext[at] if poisson else np.zeros(at.sum())), np.full(at.sum(), net.W_ext)
-    K = net.K.copy()
+    K, current = net.K.copy(), None
     between = net.area[:, None] != net.area[None, :]
     for how, pairs in (
         (model.areas.replace_cc.value, between & at[:, None]),
         (model.areas.replace_non_simulated_areas.value, between & at[:, None] & ~at[None, :]),
     ):
-        if how != "none" and K[pairs].any():
+        if how == "het_current_nonstat" and K[pairs].any():
+            replaced = np.where(pairs, K, 0.0)
+            series = _current(model, net, replaced, at)
+            current = series if current is None else current + series
+            K[pairs] = 0.0
+        elif how != "none" and K[pairs].any():
             rates = (
                 target_rates(model, net.names, whole_network(model, net))
                 if how == "het_poisson_stat"
@@ -192,7 +211,20 @@ def simulated(model: MultiAreaDocument, net: Matrices) -> tuple[Matrices, Input]
             weight = np.divide(variance, mean, out=weight, where=mean != 0)
             rate = mean / weight
             K[pairs] = 0.0
-    return net.of(at, K), Input(rate, weight)
+    return net.of(at, K), Input(rate, weight, current)
+
+
+def _current(model: MultiAreaDocument, net: Matrices, K: FloatArray, at: BoolArray) -> FloatArray:
+    """Return the mean current (pA) of replaced synapses whose sources fire at recorded rates, each area's after its delay, shape (n, m)."""
+    used = (K != 0.0).sum(axis=0) > 0
+    rates = recorded_series(model.areas.rate_series.value, tuple(name for name, wanted in zip(net.names, used, strict=True) if wanted))
+    charge = (K * net.W)[at][:, used] * model.neuron.tau_syn.value / 1000.0
+    shift = np.round(net.delay[at][:, used] / SERIES_INTERVAL).astype(np.int64)
+    out = np.zeros((int(at.sum()), rates.shape[1]))
+    for steps in np.unique(shift):
+        late = np.where(shift == steps, charge, 0.0) @ rates
+        out += np.concatenate([np.repeat(late[:, :1], steps, axis=1), late], axis=1)[:, : out.shape[1]]
+    return out
 
 
 def target_rates(model: MultiAreaDocument, names: tuple[str, ...], full: NetworkSpec) -> FloatArray:
@@ -292,6 +324,7 @@ def _populations(
             drive=PoissonDrive(rate=float(drive.rate[i] * K_scaling), weight=float(weight[i]), delay=model.synapses.delay_exc.value)
             if drive.rate[i] > 0
             else None,
+            current=None if drive.current is None else StepCurrent(SERIES_INTERVAL, tuple(drive.current[i].tolist())),
         )
         for i, name in enumerate(net.names)
     )

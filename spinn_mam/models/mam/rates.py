@@ -13,10 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from spinn_mam.errors import DocumentError, RunFailedError
+from spinn_mam.errors import DocumentError, RunFailedError, UsageError
 from spinn_mam.models.theory import stationary_rates
 from spinn_mam.network.spec import FloatArray, NetworkSpec
 
+#: Time between two values of recorded series (ms).
+SERIES_INTERVAL = 1.0
 #: In a document: rates come from theory.
 THEORY = "theory"
 
@@ -58,6 +60,43 @@ def recorded_rates(file: str, names: tuple[str, ...]) -> FloatArray:
     if not np.isfinite(rates).all() or (rates < 0).any():
         raise DocumentError(file, "", "rates must be numbers of spikes/s that are not negative")
     return rates
+
+
+def recorded_series(base: str, names: tuple[str, ...]) -> FloatArray:
+    """Read recorded rates that change in time (spikes/s), shape (populations, n), one value for each SERIES_INTERVAL.
+
+    Parameters
+    ----------
+    base : str
+        Start of the files' names, ``BASE-V1-23E.npy`` and so on.
+    names : tuple of str
+        Populations that must be there; series are cut to the shortest.
+
+    Raises
+    ------
+    UsageError
+        If no base is given.
+    DocumentError
+        If a file is missing or holds no such series.
+    """
+    if base == "none":
+        raise UsageError(
+            "het_current_nonstat needs recorded rates that change in time: --set areas.rate_series=BASE for files BASE-AREA-POPULATION.npy"
+        )
+    series = []
+    for name in names:
+        file = f"{base}-{name}.npy"
+        try:
+            values = np.load(file, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise DocumentError(file, "", f"no series of rates of {name} ({error})") from None
+        if not isinstance(values, np.ndarray) or values.ndim != 1 or values.dtype.kind not in "fiu" or not len(values):
+            raise DocumentError(file, "", "needs a vector of rates (spikes/s), one for each millisecond")
+        if not np.isfinite(values).all() or (values < 0).any():
+            raise DocumentError(file, "", "rates must be numbers of spikes/s that are not negative")
+        series.append(values.astype(float))
+    shortest = min(map(len, series))
+    return np.array([values[:shortest] for values in series])
 
 
 def _by_population(data: Any) -> dict[str, float]:

@@ -56,9 +56,9 @@ FromKappa = Annotated[ScalarOrWord, _or_word("kappa", ""), unit_field("")]
 
 
 class Replacement(Frozen):
-    """What stands for synapses from areas: nothing, or Poisson input at one rate or at the rate of each source population."""
+    """What stands for synapses: nothing, Poisson input at one rate or at the rate of each source, or a current that follows recorded rates."""
 
-    value: Literal["none", "hom_poisson_stat", "het_poisson_stat"]
+    value: Literal["none", "hom_poisson_stat", "het_poisson_stat", "het_current_nonstat"]
     source: str
     note: str = ""
 
@@ -69,6 +69,7 @@ class Areas(Frozen):
     simulated: Annotated[Word, BeforeValidator(_names)]
     replace_non_simulated_areas: Replacement
     replace_cc: Replacement
+    rate_series: Word
 
 
 class Anatomy(Frozen):

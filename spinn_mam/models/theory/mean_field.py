@@ -98,7 +98,8 @@ class MeanField:
         K, J, J2, tau_syn, delay, delay_sd, least = (np.zeros((n, n)) for _ in range(7))
         constant = np.zeros((3, n))  # mean, variance, variance times tau_syn
         for i, (k, neuron) in enumerate(neurons):
-            constant[0, i] = spec.populations[k].I_e * neuron.tau_m / neuron.C_m
+            current = spec.populations[k].current
+            constant[0, i] = (spec.populations[k].I_e + (current.mean if current else 0.0)) * neuron.tau_m / neuron.C_m
         for p in spec.projections:
             i, source = place[p.target], spec.populations[p.source]
             per_neuron = p.n_synapses / spec.populations[p.target].size
