@@ -90,6 +90,8 @@ def temporal_order(series: RateSeries) -> TemporalOrder:
     upper = np.triu(np.where(significant, lag, 0.0), 1)
     lags = np.where(significant, upper - upper.T, np.nan)
     times, explained = fit_differences(lags)
+    if np.isfinite(times).sum() < 3:  # a single lag orders nothing
+        times, explained = np.full(n, np.nan), float("nan")
     return TemporalOrder(series.names, lags, np.where(significant, extremum, np.nan), times, explained)
 
 

@@ -4,7 +4,8 @@ Problem
     Give each area a time-scale of its activity, so that areas can be ordered by it.
 Method
     The autocorrelation of a rate in bins of 1 ms, fitted by A (exp(-t / tau) + B) at lags from one bin on (lag 0 holds the noise of single spikes)
-    by least squares. A fit counts if A is above zero by more than two standard errors and tau lies within the lags.
+    by least squares. A fit counts if A is above zero by more than two standard errors, tau lies within the lags, and the correlation does not
+    swing below zero by a quarter of its height, since what oscillates does not decay.
     The lags end at a twentieth of the recording, but at 500 ms at most.
 Cost
     O(n log n) for n bins.
@@ -27,6 +28,8 @@ FloatArray = npt.NDArray[np.float64]
 #: Longest lag of the fit (ms), and the longest as a part of the recording.
 MOST_LAG_MS = 500.0
 LAG_SHARE = 0.05
+#: Depth below zero over height at which a correlation swings, and lags that are averaged to see it.
+SWING, SWING_LAGS = 0.25, 5
 #: Lags that a fit needs.
 LEAST_LAGS = 20
 
@@ -96,6 +99,9 @@ def _fit(lag: FloatArray, correlation: FloatArray) -> tuple[float, float]:
     """Return time constant and its standard error (ms)."""
     nothing = (np.nan, np.nan)
     if len(lag) < LEAST_LAGS or not np.isfinite(correlation).all():
+        return nothing
+    smooth = np.convolve(correlation, np.ones(SWING_LAGS) / SWING_LAGS, mode="valid")
+    if smooth.min() < -SWING * smooth.max():
         return nothing
 
     def decay(t: FloatArray, a: float, tau: float, b: float) -> FloatArray:

@@ -128,6 +128,20 @@ def test_numbers_of_a_run_as_json(run, folder, monkeypatch):
     assert {pair["first"] for pair in shown["hierarchies"]["kendall"]} <= {"Reid 2009", "SLN", "type", "density", "ensemble"}
 
 
+def test_a_run_of_35_s_has_bold_signals():
+    noise = np.random.default_rng(4).normal(size=36_000)
+    slow = 0.9 * np.tanh(4 * np.convolve(noise, np.ones(1000) / 1000**0.5, mode="same"))
+    long = make_run(common=1 + np.array([slow, slow, slow * 0, -slow]), duration_ms=36_000.0, size=4)
+    analysis = MultiAreaAnalysis(long, find_areas(long.names), network_of(long))
+    assert analysis.bold_connectivity.shape == (4, 4)
+    assert "BOLD" in analysis.communities
+    # FEF and TH get the same slow input, in which single spikes hide what blood shows
+    assert analysis.bold_connectivity[2, 3] > max(0.4, 1.5 * analysis.connectivity[2, 3])
+    assert np.diag(analysis.bold_connectivity) == pytest.approx(1.0)
+    short = MultiAreaAnalysis(long.window(0.0, 34_000.0), analysis.areas, network_of(long))
+    assert short.bold_connectivity is None
+
+
 def test_the_network_of_a_run_folder_is_read(run, folder):
     stage = stage_folder(folder, "network")
     stage.mkdir()

@@ -42,6 +42,14 @@ def test_time_constants_are_found_under_the_noise_of_spikes():
     assert np.isnan(found.tau_ms[3])
 
 
+def test_what_oscillates_has_no_time_constant():
+    rng = RNG(8)
+    rhythm = 2.0 + np.sin(np.arange(20_000) / 6 + np.cumsum(rng.normal(0, 0.05, 20_000)))
+    found = timescales(RateSeries(("a",), 1.0, rng.poisson(rhythm)[None, :].astype(float)))
+    assert found.autocorrelation[0].min() < -0.05
+    assert np.isnan(found.tau_ms[0])
+
+
 def test_too_short_or_silent_rates_have_no_time_constant():
     assert np.isnan(timescales(RateSeries(("a", "b"), 1.0, np.zeros((2, 5000)))).tau_ms).all()
     assert np.isnan(timescales(RateSeries(("a",), 1.0, RNG(0).random((1, 100)))).tau_ms).all()
