@@ -142,9 +142,11 @@ class MultiAreaAnalysis:
 
     @cached_property
     def communities(self) -> dict[str, IntArray]:
-        """Divisions of the areas: of the structure by the map equation and by modularity, of activity and of fMRI by modularity."""
+        """Divisions of the areas: of the anatomy as published, of the network by map equation and modularity, of activity and fMRI by modularity."""
         rng = np.random.default_rng(SEED)
         found = {}
+        if self.anatomy is not None and (self.anatomy.clusters >= 0).all():
+            found["anatomy, as published"] = self.anatomy.clusters
         if self.structure.any():
             found["structure, map equation"] = map_equation_modules(self.structure, rng)[0]
             found["structure, modularity"] = louvain(modularity_matrix(self.structure), rng)[0]

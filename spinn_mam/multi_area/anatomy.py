@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +17,10 @@ from spinn_mam.models.mam.schema import MultiAreaDocument
 from spinn_mam.models.mam.structure import structure
 from spinn_mam.models.mam.tables import load_facts
 from spinn_mam.models.mam.tracing import existence, measured_strengths, supragranular_fractions
+from spinn_mam.multi_area.map_equation import in_order, map_equation_modules
 
 FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,8 @@ class Anatomy:
         Whether there is a pathway, [target, source].
     types, density : ndarray of float64, shape (n,)
         Architectural type (2 to 8, V1), and neurons for each mm3, measured or of the type's mean.
+    clusters : ndarray of int64, shape (n,)
+        Clusters of the structure, see :func:`published_clusters`; -1 for areas that are not known.
     published_level : ndarray of float64, shape (n,)
         Level in the hierarchy of Reid et al. (2009), doi 10.1016/j.neuroimage.2009.04.061, 0 to 1; NaN where they have none.
     """
@@ -46,7 +51,30 @@ class Anatomy:
     connected: npt.NDArray[np.bool_]
     types: FloatArray
     density: FloatArray
+    clusters: IntArray
     published_level: FloatArray
+
+
+@cache
+def published_clusters() -> IntArray:
+    """Return the clusters of the areas of the model by the method of Schmidt et al. (2018), doi 10.1007/s00429-017-1554-4, shape (areas,).
+
+    The map equation on the unstabilised network: the share of each target in the synapses that an area makes in others. Their figure has six
+    clusters, and so has this; it comes with no table of who is in which.
+
+    Raises
+    ------
+    UsageError
+        If the facts are not installed.
+    """
+    document = load_model("mam", ["anatomy.in_degrees=unstabilised"]).content
+    assert isinstance(document, MultiAreaDocument)
+    network = structure(document)
+    synapses = np.einsum("ai,aibj->ab", network.N, network.K)
+    np.fill_diagonal(synapses, 0.0)
+    made = synapses.sum(axis=0)
+    shares = np.divide(synapses, made, out=np.zeros_like(synapses), where=made > 0)
+    return map_equation_modules(shares, np.random.default_rng(0))[0]
 
 
 def find_anatomy(names: Sequence[str]) -> Anatomy | None:
@@ -84,5 +112,6 @@ def find_anatomy(names: Sequence[str]) -> Anatomy | None:
         connected=connected,
         types=of_areas(cells.types),
         density=of_areas(cells.overall),
+        clusters=in_order(published_clusters()[at]) if known.all() else np.where(known, published_clusters()[at], -1),
         published_level=of_areas(facts["hierarchy"].by_area("level")),
     )

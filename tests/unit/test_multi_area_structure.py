@@ -72,6 +72,17 @@ def test_anatomical_hierarchies_rise_from_v1():
     assert find_anatomy(("nowhere",)) is None
 
 
+def test_clusters_by_the_published_method_are_as_many_as_published():
+    clusters = find_anatomy(AREAS).clusters
+    assert clusters.max() + 1 == 6
+    members = [{area for area, cluster in zip(AREAS, clusters, strict=True) if cluster == k} for k in range(6)]
+    assert {"V1", "V2"} in members
+    assert {"FEF", "46"} in members
+    assert {"STPp", "STPa"} in members
+    assert find_anatomy(("V2", "FEF", "V1", "nowhere")).clusters.tolist() == [0, clusters[AREAS.index("FEF")], 0, -1]
+    assert find_anatomy(("FEF", "V2", "V1")).clusters.tolist() == [0, 1, 1]
+
+
 def test_fmri_connectivity_of_both_hemispheres():
     both = measured_connectivity(("V1", "V2", "TH", "elsewhere"))
     # the first pair of the table, and one from the file it was taken from
