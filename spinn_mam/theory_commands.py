@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -28,30 +28,31 @@ def theory(
     k_scaling: Annotated[float, typer.Option("--k-scaling", help="Scale of the in-degrees, above 0, at most 1.")] = 1.0,
     starts: Annotated[int, typer.Option("--starts", help="Starts of a search for all fixed points; 0: only the state that silence leads to.")] = 0,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the starts.")] = 1,
+    parts: Annotated[str, typer.Option("--parts", help="With commas: rates, modes, spectra, jump, stabilise, chi.")] = "rates",
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for figures, numbers and stabilised in-degrees.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Print the stationary rates of a model by mean-field theory."""
+    """Print what mean-field theory says of a model: stationary rates, and more."""
     # threads of the linear algebra gain nothing on matrices of this size, and lose much where others use the processor; set before NumPy is loaded
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from spinn_mam.flow.theory_parts import show_theory
     from spinn_mam.models import load_model, model_settings
-    from spinn_mam.models.theory import MeanField, find_fixed_points, stationary_state
-    from spinn_mam.report.theory_tables import rates_table, search_table, theory_json
+    from spinn_mam.models.theory import MeanField
 
-    spec = load_model(model, model_settings(model, settings, areas, surface), {} if drive is None else {"drive": drive}).network(n_scaling, k_scaling)
-    began = time.perf_counter()
-    field = MeanField.of(spec)
-    state = stationary_state(field)
-    took_s = time.perf_counter() - began
-    search = find_fixed_points(field, starts, seed) if starts else None
+    names = [name.strip() for name in parts.split(",")]
+    loaded = load_model(model, model_settings(model, settings, areas, surface), {} if drive is None else {"drive": drive})
+    spec = loaded.network(n_scaling, k_scaling)
+    reference = None
+    if "stabilise" in names and model == "mam":  # what the published in-degrees are, as this network's areas and sizes have them
+        published = MeanField.of(load_model(model, model_settings(model, None, areas, surface)).network())
+        reference = published.in_degrees
+    shown = show_theory(spec, names, starts=starts, seed=seed, reference=reference, progress=lambda text: typer.echo(text, err=True), out=out)
     if as_json:
-        typer.echo(json.dumps(theory_json(spec, field, state, took_s, search), indent=1, allow_nan=False))
+        typer.echo(json.dumps(shown.data, indent=1, allow_nan=False))
         return
-    out = Console(highlight=False)
-    out.width = max(out.width, 80)  # no number is cut off
-    out.print(rates_table(spec, field, state))
-    kind = "stable" if state.stable else "unstable"
-    value = f"{state.eigenvalue.real:.4f}" + (f" ± {state.eigenvalue.imag:.4f}i" if state.eigenvalue.imag else "")
-    out.print(f"largest eigenvalue of the gain matrix: {value} ({kind} without delays; the bound is 1)")
-    out.print(f"took {took_s:.3f} s")
-    if search is not None:
-        out.print(search_table(field, search))
+    console = Console(highlight=False)
+    console.width = max(console.width, 80)  # no number is cut off
+    for part in shown.said:
+        console.print(part)
+    if out is not None:
+        console.print(f"written to {out}: {', '.join(sorted(path.name for path in out.iterdir()))}")

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,9 +14,23 @@ from typer.testing import CliRunner
 from spinn_mam.cli import app
 from spinn_mam.errors import RunFailedError, UsageError
 from spinn_mam.models import load_model
-from spinn_mam.models.theory import MeanField, find_fixed_points, stationary_rates, stationary_state
+from spinn_mam.models.theory import (
+    MeanField,
+    eigenmodes,
+    find_fixed_points,
+    find_jump,
+    follow,
+    linear_response,
+    scan_chi,
+    stabilise,
+    stationary_rates,
+    stationary_state,
+    with_kappa,
+)
 from spinn_mam.models.theory.fixed_points import newton, starting_rates
+from spinn_mam.models.theory.scan import with_chi
 from spinn_mam.models.theory.siegert import ALPHA, Neurons, siegert, siegert_slopes
+from spinn_mam.models.theory.stabilise import HIGHEST_KAPPA, critical_mode, stabilising_step
 from spinn_mam.network.spec import Distribution, NetworkSpec, NeuronParameters, PoissonDrive, Population, Projection
 
 LIF = NeuronParameters(C_m=250.0, tau_m=10.0, tau_syn_ex=0.5, tau_syn_in=0.5, E_L=-65.0, V_reset=-65.0, V_th=-50.0, t_ref=2.0)
@@ -214,6 +229,126 @@ def test_a_network_without_a_stable_state_is_said_to_have_none() -> None:
     rates, converged = newton(field, np.random.default_rng(2).uniform(0, 100, (200, 2)))
     assert converged.any()
     assert all(np.linalg.eigvals(m).real.max() > 1.0 for m in field.gain(rates[converged]))
+
+
+def test_the_jump_of_a_bistable_population_is_at_its_fold() -> None:
+    """With one population silence lies below the low state, so it jumps where low state and border meet; both are found without the other."""
+    field = dataclasses.replace(bistable(), names=("5E",))
+    jump = find_jump(lambda kappa: with_kappa(field, kappa), 1.0, 3.0)
+    assert jump is not None
+    branch = follow(lambda kappa: with_kappa(field, kappa), stationary_state(field).rates, 1.0, 3.0)
+    fold = branch.folds[0]
+    assert branch.parameter[fold] == pytest.approx(jump.parameter, rel=1e-4)
+    assert field.gain(jump.saddle).shape == (1, 1)
+    at_fold = with_kappa(field, branch.parameter[fold])
+    assert at_fold.gain(branch.rates[fold])[0, 0] == pytest.approx(1.0, abs=1e-2)
+    assert np.abs(at_fold.transfer(branch.rates[fold]) - branch.rates[fold]).max() < 1e-8
+    assert not jump.exact  # beyond the fold there is only its bottleneck
+    assert field.gain(branch.rates[-1])[0, 0] > 1.0
+
+
+def two_areas() -> MeanField:
+    """Two areas that excite each other so much that they jump to a high state at some kappa."""
+    names = ("A-5E", "A-5I", "B-5E", "B-5I")
+    synapses = []
+    for target in range(4):
+        for source in range(4):
+            within = target // 2 == source // 2
+            if source % 2 and not within:
+                continue
+            n = (350_000 if within else 150_000) if source % 2 == 0 else 60_000
+            synapses.append(Projection(source, target, n, Distribution(-400.0 if source % 2 else 87.8, 0.0), Distribution(1.5, 0.0)))
+    return MeanField.of(
+        NetworkSpec(
+            model="two-areas",
+            dt=0.1,
+            populations=tuple(Population(name, 1000, LIF, drive=PoissonDrive(5000.0, 87.8, 1.5)) for name in names),
+            projections=tuple(synapses),
+            expected_rates=(1.0,) * 4,
+            expected_rates_source="none",
+        )
+    )
+
+
+def test_a_step_keeps_the_unstable_point_in_its_critical_mode() -> None:
+    field = two_areas()
+    jump = find_jump(lambda kappa: with_kappa(field, kappa), 1.0, 3.0)
+    assert jump is not None
+    target = jump.parameter + 0.02
+    free = np.ones((4, 4), dtype=bool)
+    step = stabilising_step(field, jump, target, free)
+    left = critical_mode(with_kappa(field, jump.parameter).gain(jump.saddle))[1]
+    moved = with_kappa(dataclasses.replace(field, in_degrees=step.in_degrees), target).transfer(jump.saddle) - jump.saddle
+    unmoved = with_kappa(field, target).transfer(jump.saddle) - jump.saddle
+    assert abs(left @ moved) < 0.1 * abs(left @ unmoved)  # to first order it is zero
+
+
+def test_stabilisation_reaches_its_target_and_leaves_what_anatomy_rules_out() -> None:
+    field = two_areas()
+    first = find_jump(lambda kappa: with_kappa(field, kappa), 1.0, HIGHEST_KAPPA)
+    assert first is not None
+    target = first.parameter + 0.03
+    result = stabilise(field, target)
+    assert result.stable
+    assert result.steps
+    assert result.jump is None or result.jump.parameter > target
+    low = stationary_state(with_kappa(result.after, target))
+    assert low.rates.mean() < 20.0
+    assert stationary_state(with_kappa(field, target)).rates.mean() > 100.0
+    after = result.after.in_degrees
+    assert (after >= 0).all()
+    assert after[0, 3] == after[1, 3] == after[2, 1] == after[3, 1] == 0.0
+    assert after[0, 0] < field.in_degrees[0, 0]
+
+
+def test_growing_modes_are_counted_by_the_winding_of_the_determinant() -> None:
+    """Against the roots of a network whose response is known: inhibition of itself with a delay, ever stronger."""
+    field = MeanField.of(load_model("pd14").network())
+    rates = stationary_state(field).rates
+    frequencies = np.arange(0.5, 1500.0, 1.0)
+    counts = [
+        linear_response(dataclasses.replace(field, delay=field.delay * d, delay_sd=field.delay_sd * d), rates, frequencies).unstable_modes
+        for d in (0.01, 1.0, 2.0)
+    ]
+    assert counts[0] < counts[1] < counts[2]  # delays destabilise
+    assert all(count % 2 == 0 for count in counts)  # in pairs: the matrix without delays has no eigenvalue above 1
+
+
+def test_modes_add_up_and_areas_alone_are_their_blocks() -> None:
+    field, rates = two_areas(), np.array([8.0, 5.0, 6.0, 4.0])
+    modes = eigenmodes(field, rates)
+    gain = field.gain(rates)
+    assert modes.eigenvalues[0].real == pytest.approx(np.linalg.eigvals(gain).real.max())
+    assert modes.share.sum() == pytest.approx(1.0)
+    assert modes.participation.sum() == pytest.approx(1.0)
+    assert modes.alone["A"] == pytest.approx(np.linalg.eigvals(gain[:2, :2]).real.max())
+    # participation is the derivative of the eigenvalue with respect to the diagonal
+    shifted = gain + 1e-6 * np.diag([1.0, 0.0, 0.0, 0.0])
+    change = np.linalg.eigvals(shifted).real.max() - np.linalg.eigvals(gain).real.max()
+    assert change / 1e-6 == pytest.approx(modes.participation[0], abs=1e-4)
+
+
+def test_chi_multiplies_weights_between_areas_alone() -> None:
+    field = two_areas()
+    changed = with_chi(field, 1.9, 2.0)
+    factor = np.divide(changed.J, field.J, out=np.ones((4, 4)), where=field.J != 0)
+    assert factor.tolist() == [[1, 1, 1.9, 1], [1, 1, 3.8, 1], [1.9, 1, 1, 1], [3.8, 1, 1, 1]]
+    with pytest.raises(UsageError, match="several areas"):
+        with_chi(MeanField.of(load_model("pd14").network()), 1.9)
+    weak, strong = scan_chi(field, [0.5, 3.0], 1.0, 5)
+    assert weak.silent is not None
+    assert weak.silent.rates.mean() < strong.search.points[-1].rates.mean()
+
+
+def test_parts_write_figures_and_numbers(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["theory", "pd14", "--parts", "rates,modes,spectra", "--out", str(tmp_path)], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["spectra.png", "theory.json"]
+    data = json.loads((tmp_path / "theory.json").read_text())
+    assert data["modes"]["eigenvalues"][0][0] == pytest.approx(data["largest_eigenvalue"][0])
+    assert len(data["spectra"]["power"]["L4E"]) == 500
+    with pytest.raises(UsageError, match="--parts rats"):
+        CliRunner().invoke(app, ["theory", "pd14", "--parts", "rats"], catch_exceptions=False, standalone_mode=False)
 
 
 def test_a_network_without_neurons_is_refused() -> None:

@@ -291,7 +291,7 @@ def _adaptive(
     """Integrate each start with its own step, from its rates, its transfer(rates) and the step size to new rates and their error."""
     rates = rates.copy()
     left = np.full(len(rates), duration)
-    h = np.full(len(rates), 0.01)
+    h = np.full(len(rates), 0.05)
     while len(moving := np.flatnonzero(left > 1e-12 * duration)):
         now, size = rates[moving], np.minimum(h[moving], left[moving])
         end, error = step(now, field.transfer(now), size[:, None])

@@ -27,7 +27,7 @@ import numpy as np
 from spinn_mam.errors import UsageError
 from spinn_mam.models.theory.siegert import Neurons, Slopes, siegert, siegert_slopes
 from spinn_mam.network.distributions import moments
-from spinn_mam.network.spec import Distribution, FloatArray, NetworkSpec, NeuronParameters
+from spinn_mam.network.spec import Distribution, FloatArray, IntArray, NetworkSpec, NeuronParameters
 
 
 @dataclass(frozen=True)  # no slots: cached properties need a __dict__
@@ -165,6 +165,13 @@ class MeanField:
                 self.constant_variance_tau + variance * self.drive_tau_syn,
             ]
         )
+
+    @cached_property
+    def kinds_of_delays(self) -> tuple[FloatArray, IntArray]:
+        """Distinct distributions of delays, shape (n_kinds, 3): mean, standard deviation, bound (ms); and which each pair has, shape (n, n)."""
+        of_pairs = np.stack([self.delay, self.delay_sd, self.delay_least], axis=-1).reshape(-1, 3)
+        kinds, which = np.unique(of_pairs, axis=0, return_inverse=True)
+        return kinds, which.reshape(self.delay.shape)
 
     @cached_property
     def _one_tau_syn(self) -> FloatArray | None:

@@ -1,0 +1,183 @@
+"""The parts of the verb ``theory``: each computes, and gives tables, numbers for programs, and figures."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from rich.table import Table
+
+from spinn_mam.errors import UsageError
+from spinn_mam.models.theory import (
+    FixedPoint,
+    MeanField,
+    eigenmodes,
+    find_fixed_points,
+    find_jump,
+    follow,
+    linear_response,
+    scan_chi,
+    stabilise,
+    stationary_state,
+    with_kappa,
+)
+from spinn_mam.models.theory.fixed_points import newton
+from spinn_mam.models.theory.stabilise import HIGHEST_KAPPA, TARGET_KAPPA, changeable, stabilising_step, with_weights_everywhere
+from spinn_mam.network.spec import FloatArray, NetworkSpec
+from spinn_mam.report import theory_figures, theory_tables
+
+#: Frequencies of the linear response (Hz).
+FREQUENCIES_HZ = np.arange(1.0, 501.0)
+#: Values of chi and chi_I of the scan, and starts for each if the user gives no number.
+CHI, CHI_I, CHI_STARTS = np.arange(1.0, 2.51, 0.25), (1.0, 2.0), 10
+
+
+@dataclass(slots=True)
+class Shown:
+    """What is asked for, and what was found so far.
+
+    Attributes
+    ----------
+    spec : NetworkSpec
+    network : MeanField
+    starts, seed : int
+        Of searches for fixed points.
+    reference : ndarray or None
+        In-degrees to compare a stabilisation with.
+    progress : function of str
+    said : list of Table or str
+        For people.
+    data : dict
+        For programs.
+    figures : dict of str to Figure
+    in_degrees : ndarray or None
+        Stabilised.
+    """
+
+    spec: NetworkSpec
+    network: MeanField
+    starts: int
+    seed: int
+    reference: FloatArray | None
+    progress: Callable[[str], None]
+    said: list[Table | str] = field(default_factory=list)
+    data: dict[str, Any] = field(default_factory=dict)
+    figures: dict[str, Figure] = field(default_factory=dict)
+    in_degrees: FloatArray | None = None
+
+    def state(self) -> FixedPoint:
+        """Return the state that silence leads to."""
+        return stationary_state(self.network)
+
+
+def _rates(of: Shown) -> None:
+    began = time.perf_counter()
+    state = stationary_state(MeanField.of(of.spec))
+    took_s = time.perf_counter() - began
+    search = find_fixed_points(of.network, of.starts, of.seed) if of.starts else None
+    of.data |= theory_tables.rates_json(of.network, state, took_s, search)
+    of.said += [theory_tables.rates_table(of.spec, of.network, state), theory_tables.stability_line(state), f"took {took_s:.3f} s"]
+    if search is not None:
+        of.said.append(theory_tables.search_table(of.network, search))
+
+
+def _modes(of: Shown) -> None:
+    modes = eigenmodes(of.network, of.state().rates)
+    of.data["modes"] = theory_tables.modes_json(of.network, modes)
+    of.said.append(theory_tables.modes_table(of.network, modes))
+
+
+def _spectra(of: Shown) -> None:
+    response = linear_response(of.network, of.state().rates, FREQUENCIES_HZ)
+    of.data["spectra"] = theory_tables.spectra_json(of.network, response)
+    of.said.append(theory_tables.spectra_table(of.network, response))
+    of.figures["spectra"] = theory_figures.spectra_figure(of.network, response)
+
+
+def _jump(of: Shown) -> None:
+    network = with_weights_everywhere(of.network)
+    jump = find_jump(functools.partial(with_kappa, network), 1.0, HIGHEST_KAPPA)
+    if jump is None:
+        of.data["jump"] = None
+        of.said.append(f"silence leads to the low state for all kappa up to {HIGHEST_KAPPA:g}")
+        return
+    low = of.state()
+    branch = follow(functools.partial(with_kappa, network), low.rates, 1.0, HIGHEST_KAPPA)
+    step = stabilising_step(network, jump, TARGET_KAPPA, changeable(network, new_connections=True))
+    changed = dataclasses.replace(network, in_degrees=step.in_degrees)
+    moved = follow(functools.partial(with_kappa, changed), stationary_state(changed).rates, 1.0, HIGHEST_KAPPA)
+    weights = network.sizes / network.sizes.sum()
+    high, rates = [], jump.above.rates[-1]
+    rates = stationary_state(with_kappa(network, jump.parameter), rates).rates
+    for kappa in np.linspace(jump.parameter, 1.0, 7):
+        found, there = newton(with_kappa(network, float(kappa)), rates[None])
+        if not there[0]:
+            break
+        rates = found[0]
+        high.append((float(kappa), float(rates @ weights)))
+    of.data["jump"] = theory_tables.jump_json(network, jump, branch, high, step, moved)
+    of.said.append(theory_tables.jump_table(network, jump, branch, high, step, moved))
+    of.figures["jump"] = theory_figures.jump_figure(network, branch, jump, high, moved)
+
+
+def _stabilise(of: Shown) -> None:
+    result = stabilise(of.network, progress=of.progress)
+    of.in_degrees = result.after.in_degrees
+    of.data["stabilise"] = theory_tables.stabilise_json(result, of.reference)
+    of.said += theory_tables.stabilise_tables(result, of.reference)
+    of.figures["stabilise"] = theory_figures.stabilisation_figure(result, of.reference)
+
+
+def _chi(of: Shown) -> None:
+    of.data["chi"] = []
+    for chi_I in CHI_I:
+        regimes = scan_chi(of.network, CHI, chi_I, of.starts or CHI_STARTS, of.seed, lambda r: of.progress(f"chi = {r.chi:g}, chi_I = {r.chi_I:g}"))
+        of.data["chi"] += theory_tables.chi_json(of.network, regimes)
+        of.said.append(theory_tables.chi_table(of.network, regimes))
+        of.figures[f"chi-{chi_I:g}"] = theory_figures.chi_figure(of.network, regimes)
+
+
+PARTS: Mapping[str, Callable[[Shown], None]] = {
+    "rates": _rates,
+    "modes": _modes,
+    "spectra": _spectra,
+    "jump": _jump,
+    "stabilise": _stabilise,
+    "chi": _chi,
+}
+
+
+def show_theory(
+    spec: NetworkSpec, parts: list[str], *, starts: int, seed: int, reference: FloatArray | None, progress: Callable[[str], None], out: Path | None
+) -> Shown:
+    """Compute parts of the theory of a network, and write figures, numbers and stabilised in-degrees to a folder if there is one.
+
+    Raises
+    ------
+    UsageError
+        If there is no such part.
+    """
+    for name in parts:
+        if name not in PARTS:
+            raise UsageError(f"--parts {name}: use one or more of {', '.join(PARTS)}, with commas")
+    head = {"format": "spinn_mam.theory/1", "model": spec.model, "network_digest": spec.digest()}
+    shown = Shown(spec, MeanField.of(spec), starts, seed, reference, progress)
+    shown.data |= head | {"N_scaling": spec.N_scaling, "K_scaling": spec.K_scaling}
+    for name in parts:
+        PARTS[name](shown)
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, figure in shown.figures.items():
+            figure.savefig(out / f"{name}.png", dpi=150)
+        if shown.in_degrees is not None:
+            np.save(out / "in_degrees.npy", shown.in_degrees)
+        (out / "theory.json").write_text(json.dumps(shown.data, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    return shown
