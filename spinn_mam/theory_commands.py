@@ -32,7 +32,11 @@ def theory(
     out: Annotated[Path | None, typer.Option("--out", help="Folder for figures, numbers and stabilised in-degrees.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Print what mean-field theory says of a model: stationary rates, and more."""
+    """Print the stationary rates of a model by mean-field theory.
+
+    And with --parts its stability, spectra, the jump to a high state, in-degrees
+    that prevent it, and states over the strength of synapses between areas.
+    """
     # threads of the linear algebra gain nothing on matrices of this size, and lose much where others use the processor; set before NumPy is loaded
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from spinn_mam.flow.theory_parts import show_theory

@@ -35,9 +35,9 @@ from spinn_mam.network.spec import FloatArray, NetworkSpec
 from spinn_mam.report import theory_figures, theory_tables
 
 #: Frequencies of the linear response (Hz).
-FREQUENCIES_HZ = np.arange(1.0, 501.0)
+FREQUENCIES_HZ = np.arange(1.0, 1001.0)
 #: Values of chi and chi_I of the scan, and starts for each if the user gives no number.
-CHI, CHI_I, CHI_STARTS = np.arange(1.0, 2.51, 0.25), (1.0, 2.0), 10
+CHI, CHI_I, CHI_STARTS = np.array([1.0, 1.3, 1.6, 1.9, 2.2, 2.5]), (1.0, 2.0), 10
 
 
 @dataclass(slots=True)

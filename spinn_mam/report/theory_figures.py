@@ -30,7 +30,7 @@ def spectra_figure(field: MeanField, response: Response) -> Figure:
             shade = k / max(1, len(areas) - 1)
             mean = response.power[:, of] @ field.sizes[of] / field.sizes[of].sum()
             axes.semilogy(response.frequency_hz, mean, color=(0.9 * shade, 0.45, 0.75 - 0.5 * shade), label=area, linewidth=0.9)
-    axes.set(xlabel="frequency (Hz)", ylabel="power over neurons (spikes/s)", xlim=(0, response.frequency_hz[-1]))
+    axes.set(xlabel="frequency (Hz)", ylabel="power over neurons (spikes/s)", xlim=(0, 500))
     axes.legend(ncols=2 if len(areas) > 1 else 1, fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     _plain(axes)
     return figure

@@ -145,8 +145,11 @@ def spectra_json(field: MeanField, response: Response) -> dict[str, Any]:
 
 def spectra_table(field: MeanField, response: Response, n: int = 20) -> Table:
     """Tabulate where the power of populations is highest."""
-    said = "stable with delays" if not response.unstable_modes else f"{response.unstable_modes} growing modes with delays: spectra are formal"
-    table = _table(f"Power spectra by linear response ({said})", ("population", "highest power at (Hz)", "power (spikes/s)", "at 500 Hz"))
+    n_modes = response.unstable_modes
+    said = {0: "stable with delays", None: "steps in frequency too wide to count growing modes"}.get(
+        n_modes, f"{n_modes} growing modes with delays: spectra are formal"
+    )
+    table = _table(f"Power spectra by linear response ({said})", ("population", "highest power at (Hz)", "power (spikes/s)", "at 1000 Hz"))
     for i in np.argsort(-response.power.max(axis=0))[:n] if len(field.names) > n else range(len(field.names)):
         top = int(np.argmax(response.power[:, i]))
         table.add_row(field.names[i], f"{response.frequency_hz[top]:g}", f"{response.power[top, i]:.2f}", f"{response.power[-1, i]:.3f}")
@@ -178,7 +181,7 @@ def jump_table(field: MeanField, jump: Jump, branch: Branch, high: Sequence[tupl
         table.add_row("low state ends in a fold", f"{branch.parameter[k]:.4f}", f"{_mean(field, branch.rates[k]):.3f}")
     for k in moved.folds[:1]:
         table.add_row("after one step of the stabilisation", f"{moved.parameter[k]:.4f}", f"{_mean(field, moved.rates[k]):.3f}")
-    for kappa, rate in high[:1] + high[-1:]:
+    for kappa, rate in (*high[:1], *high[-1:]):
         table.add_row("high state", f"{kappa:.4f}", f"{rate:.3f}")
     return table
 

@@ -30,7 +30,7 @@ from spinn_mam.models.theory import (
 from spinn_mam.models.theory.fixed_points import newton, starting_rates
 from spinn_mam.models.theory.scan import with_chi
 from spinn_mam.models.theory.siegert import ALPHA, Neurons, siegert, siegert_slopes
-from spinn_mam.models.theory.stabilise import HIGHEST_KAPPA, critical_mode, stabilising_step
+from spinn_mam.models.theory.stabilise import critical_mode, stabilising_step
 from spinn_mam.network.spec import Distribution, NetworkSpec, NeuronParameters, PoissonDrive, Population, Projection
 
 LIF = NeuronParameters(C_m=250.0, tau_m=10.0, tau_syn_ex=0.5, tau_syn_in=0.5, E_L=-65.0, V_reset=-65.0, V_th=-50.0, t_ref=2.0)
@@ -283,14 +283,12 @@ def test_a_step_keeps_the_unstable_point_in_its_critical_mode() -> None:
     assert abs(left @ moved) < 0.1 * abs(left @ unmoved)  # to first order it is zero
 
 
+@pytest.mark.slow
 def test_stabilisation_reaches_its_target_and_leaves_what_anatomy_rules_out() -> None:
-    field = two_areas()
-    first = find_jump(lambda kappa: with_kappa(field, kappa), 1.0, HIGHEST_KAPPA)
-    assert first is not None
-    target = first.parameter + 0.03
+    field, target = two_areas(), 1.35
     result = stabilise(field, target)
     assert result.stable
-    assert result.steps
+    assert result.steps[0].jump.parameter < target
     assert result.jump is None or result.jump.parameter > target
     low = stationary_state(with_kappa(result.after, target))
     assert low.rates.mean() < 20.0
@@ -310,8 +308,7 @@ def test_growing_modes_are_counted_by_the_winding_of_the_determinant() -> None:
         linear_response(dataclasses.replace(field, delay=field.delay * d, delay_sd=field.delay_sd * d), rates, frequencies).unstable_modes
         for d in (0.01, 1.0, 2.0)
     ]
-    assert counts[0] < counts[1] < counts[2]  # delays destabilise
-    assert all(count % 2 == 0 for count in counts)  # in pairs: the matrix without delays has no eigenvalue above 1
+    assert counts == [0, 4, 10]  # delays destabilise; modes grow in pairs, since the matrix without delays has no eigenvalue above 1
 
 
 def test_modes_add_up_and_areas_alone_are_their_blocks() -> None:
@@ -346,7 +343,7 @@ def test_parts_write_figures_and_numbers(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["spectra.png", "theory.json"]
     data = json.loads((tmp_path / "theory.json").read_text())
     assert data["modes"]["eigenvalues"][0][0] == pytest.approx(data["largest_eigenvalue"][0])
-    assert len(data["spectra"]["power"]["L4E"]) == 500
+    assert len(data["spectra"]["power"]["L4E"]) == 1000
     with pytest.raises(UsageError, match="--parts rats"):
         CliRunner().invoke(app, ["theory", "pd14", "--parts", "rats"], catch_exceptions=False, standalone_mode=False)
 

@@ -165,7 +165,7 @@ def _tangent(family: Family, point: FloatArray, before: FloatArray) -> FloatArra
     derivative = _system(family, point)[1]
     unit = np.zeros(len(point))
     unit[-1] = 1.0
-    tangent = np.linalg.solve(np.vstack([derivative, _row(before)]), unit)
+    tangent: FloatArray = np.linalg.solve(np.vstack([derivative, _row(before)]), unit).astype(np.float64)
     return np.asarray(tangent / np.sqrt(_dot(tangent, tangent)))
 
 

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import linalg
 
 from spinn_mam.models.theory.mean_field import MeanField
 from spinn_mam.network.spec import FloatArray
@@ -68,9 +67,9 @@ def by_area(names: tuple[str, ...], values: FloatArray) -> dict[str, float]:
 def eigenmodes(field: MeanField, rates: FloatArray) -> Modes:
     """Analyse the gain matrix at a fixed point."""
     gain = field.gain(rates)
-    values, left, right = linalg.eig(gain, left=True, right=True)
+    values, right = np.linalg.eig(gain)
     order = np.argsort(-values.real, kind="stable")
-    u, v = right[:, order[0]], left[:, order[0]].conj()
+    u, v = right[:, order[0]], np.linalg.inv(right)[order[0]]
     areas = np.array([area_of(name) for name in field.names])
     alone = {area: float(np.linalg.eigvals(gain[np.ix_(areas == area, areas == area)]).real.max()) for area in dict.fromkeys(areas.tolist())}
-    return Modes(values[order], np.abs(u) / np.abs(u).sum(), (v * u / (v @ u)).real, alone)
+    return Modes(values[order].astype(np.complex128), np.abs(u) / np.abs(u).sum(), (v * u / (v @ u)).real, alone)

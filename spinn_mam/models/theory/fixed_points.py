@@ -34,8 +34,8 @@ Integrator = Callable[[MeanField, FloatArray, float], FloatArray]
 #: Pseudo-time between two tries of Newton's method, and in all (time constants of the dynamics).
 ROUND = 2.0
 LONGEST = 200.0
-#: Error of a step of an integrator that is allowed: absolute (spikes/s) and relative.
-STEP_ABSOLUTE, STEP_RELATIVE = 1e-2, 1e-2
+#: Error of a step of an integrator that is allowed: absolute (spikes/s), and relative to the rates.
+TOLERANCE = 1e-2
 #: A try of Newton's method must end this close to where it started, in the mean over populations: absolute (spikes/s) and relative. In the mean,
 #: since an explicit integrator of finite tolerance keeps trembling about a stable state wherever the gain of a population is high.
 CLOSE_ABSOLUTE, CLOSE_RELATIVE = 0.01, 0.03
@@ -252,7 +252,7 @@ def _settle(field: MeanField, starts: FloatArray, integrator: Integrator) -> tup
     return rates, there
 
 
-def exponential(field: MeanField, rates: FloatArray, duration: float) -> FloatArray:
+def exponential(field: MeanField, rates: FloatArray, duration: float, tolerance: float = TOLERANCE) -> FloatArray:
     """Integrate by exponential time differencing of order 2, the error taken from order 1; rates of shape (n_starts, n)."""
 
     def step(nu: FloatArray, drive: FloatArray, h: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -260,10 +260,10 @@ def exponential(field: MeanField, rates: FloatArray, duration: float) -> FloatAr
         change = (field.transfer(first) - drive) * (h + np.expm1(-h)) / h
         return first + change, change
 
-    return _adaptive(field, rates, duration, step, order=2)
+    return _adaptive(field, rates, duration, tolerance, step, order=2)
 
 
-def runge_kutta(field: MeanField, rates: FloatArray, duration: float) -> FloatArray:
+def runge_kutta(field: MeanField, rates: FloatArray, duration: float, tolerance: float = TOLERANCE) -> FloatArray:
     """Integrate by the Runge-Kutta pair of Bogacki and Shampine, orders 3 and 2; rates of shape (n_starts, n)."""
 
     def step(nu: FloatArray, drive: FloatArray, h: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -274,7 +274,7 @@ def runge_kutta(field: MeanField, rates: FloatArray, duration: float) -> FloatAr
         k4 = _flow(field, end)
         return end, h * (-5 * k1 + 6 * k2 + 8 * k3 - 9 * k4) / 72
 
-    return _adaptive(field, rates, duration, step, order=3)
+    return _adaptive(field, rates, duration, tolerance, step, order=3)
 
 
 def _flow(field: MeanField, rates: FloatArray) -> FloatArray:
@@ -285,6 +285,7 @@ def _adaptive(
     field: MeanField,
     rates: FloatArray,
     duration: float,
+    tolerance: float,
     step: Callable[[FloatArray, FloatArray, FloatArray], tuple[FloatArray, FloatArray]],
     order: int,
 ) -> FloatArray:
@@ -296,7 +297,7 @@ def _adaptive(
         now, size = rates[moving], np.minimum(h[moving], left[moving])
         end, error = step(now, field.transfer(now), size[:, None])
         # rates are not negative; what a step takes below zero is part of its error, and small
-        ratio = (np.abs(error) / (STEP_ABSOLUTE + STEP_RELATIVE * np.abs(end))).max(axis=1)
+        ratio = (np.abs(error) / (tolerance * (1.0 + np.abs(end)))).max(axis=1)
         good = ratio <= 1.0
         rates[moving[good]] = np.maximum(end[good], 0.0)
         left[moving[good]] -= size[good]

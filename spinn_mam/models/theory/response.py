@@ -36,6 +36,8 @@ ComplexArray = npt.NDArray[np.complex128]
 
 #: Step in x of the sweep, and how far above the highest x it begins.
 STEP, RUN_UP = 0.01, 6.0
+#: Change of phase between two frequencies below which turns can be counted.
+MOST_TURN = math.pi / 2
 
 
 def transfer_functions(field: MeanField, rates: FloatArray, frequencies_hz: FloatArray) -> ComplexArray:
@@ -119,13 +121,14 @@ class Response:
     power : ndarray, shape (n_frequencies, n)
         Two-sided power density of the populations' spike trains over their numbers of neurons (spikes/s), as :mod:`spinn_mam.spectra` measures it;
         of independent Poisson neurons it is the rate.
-    unstable_modes : int
-        Solutions of det(1 - W) = 0 that grow, delays and filters included; 0 for a stable state.
+    unstable_modes : int or None
+        Solutions of det(1 - W) = 0 that grow, delays and filters included; 0 for a stable state. None if the phase of the determinant turns too far
+        between two frequencies for its turns to be counted.
     """
 
     frequency_hz: FloatArray
     power: FloatArray
-    unstable_modes: int
+    unstable_modes: int | None
 
 
 def linear_response(field: MeanField, rates: FloatArray, frequencies_hz: FloatArray) -> Response:
@@ -148,8 +151,8 @@ def linear_response(field: MeanField, rates: FloatArray, frequencies_hz: FloatAr
         phases[k] = -np.angle(np.linalg.slogdet(Q)[0])
     # the determinant is real at zero and 1 at infinity; the imaginary axis from below to above has the growing half-plane on its right
     whole = np.unwrap(np.concatenate([[0.0 if np.cos(phases[0]) > 0 else np.copysign(math.pi, phases[0])], phases, [0.0]]))
-    turns = (whole[-1] - whole[0]) / math.pi
-    return Response(frequencies_hz, power, max(0, round(-turns)))
+    counted = np.abs(np.diff(whole)).max() < MOST_TURN
+    return Response(frequencies_hz, power, max(0, round((whole[0] - whole[-1]) / math.pi)) if counted else None)
 
 
 def _effective_connectivities(field: MeanField, rates: FloatArray, frequencies_hz: FloatArray) -> Iterator[ComplexArray]:

@@ -6,7 +6,7 @@ Problem
 Method
     Bisection of the parameter between a value from which silence leads to the low state and one from which it leads to the high one. The closer
     the two, the longer the trajectory stays near the unstable fixed point whose stable manifold, the separatrix, passes through silence. Newton's
-    method from the slowest point of the trajectory gives that fixed point exactly; one eigenvalue of its gain matrix, and no other, is above 1. If
+    method from the last pause of the trajectory gives that fixed point exactly; one eigenvalue of its gain matrix, and no other, is above 1. If
     silence stays in the basin until the low state ends in a fold, the slowest point is where the fold was.
 Cost
     Some tens of trajectories of tens of time constants: some tens of seconds for 254 populations.
@@ -24,17 +24,19 @@ import numpy.typing as npt
 
 from spinn_mam.errors import RunFailedError
 from spinn_mam.models.theory.continuation import Family
-from spinn_mam.models.theory.fixed_points import exponential, newton
+from spinn_mam.models.theory.fixed_points import newton, runge_kutta
 from spinn_mam.models.theory.mean_field import MeanField
 from spinn_mam.network.spec import FloatArray
 
 #: Mean rate over neurons (spikes/s) above which the high state has been reached: unstable states of cortical models lie at a few.
 HIGH = 20.0
 #: Flow (spikes/s for each time constant) below which a trajectory has come to rest.
-AT_REST = 1e-5
+AT_REST = 1e-4
 #: Time between two looks at a trajectory and the longest one (time constants).
 LOOK, LONGEST = 1.0, 150.0
-REFINEMENTS = 20
+REFINEMENTS = 16
+#: Error of a step: small, so that it does not decide on which side of the separatrix a trajectory ends.
+TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ def trajectory(field: MeanField) -> Trajectory:
     rates = np.zeros((1, len(field.names)))
     times, states, speeds = [], [], []
     for look in range(1, round(LONGEST / LOOK) + 1):
-        rates = exponential(field, rates, LOOK)
+        rates = runge_kutta(field, rates, LOOK, TOLERANCE)
         flow = field.transfer(rates) - rates
         times.append(look * LOOK)
         states.append(rates[0].copy())
@@ -136,16 +138,15 @@ def find_jump(family: Family, first: float, last: float) -> Jump | None:
             high, above = middle, path
         else:
             low, below = middle, path
-    # the first looks lie on the way from silence
-    begin = min(3, len(above.speed) - 1)
-    slowest = above.rates[begin + int(np.argmin(above.speed[begin:]))]
     field = family(high)
-    (saddle,), (there,) = newton(field, slowest[None])
-    values = _eigenvalues(field, saddle) if there else np.zeros(2)
-    exact = bool(there and values[0].real > 1.0 and (len(values) == 1 or values[1].real < 1.0))
-    if not exact:
-        saddle, values = slowest, _eigenvalues(field, slowest)
-    return Jump(high, saddle, exact, values, below, above)
+    slow = [k for k in range(1, len(above.speed) - 1) if above.speed[k] < above.speed[k - 1] and above.speed[k] <= above.speed[k + 1]]
+    for k in reversed(slow):  # the last pause before the escape is at the fixed point with one direction of escape
+        (saddle,), (there,) = newton(field, above.rates[[k]])
+        values = _eigenvalues(field, saddle) if there else np.zeros(1, dtype=np.complex128)
+        if values[0].real > 1.0 and (len(values) == 1 or values[1].real < 1.0):
+            return Jump(high, saddle, True, values, below, above)
+    slowest = above.rates[min(slow, key=lambda k: float(above.speed[k]), default=0)]
+    return Jump(high, slowest, False, _eigenvalues(field, slowest), below, above)
 
 
 def _eigenvalues(field: MeanField, rates: FloatArray) -> npt.NDArray[np.complex128]:

@@ -28,7 +28,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import linalg
 
 from spinn_mam.models.theory.continuation import with_kappa
 from spinn_mam.models.theory.eigenmodes import area_of
@@ -137,9 +136,9 @@ def stabilising_step(field: MeanField, jump: Jump, target: float, free: BoolArra
 
 def critical_mode(gain: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Right and left eigenvector of the eigenvalue with the largest real part, which is real; their product is 1."""
-    values, left, right = linalg.eig(gain, left=True, right=True)
+    values, right = np.linalg.eig(gain)
     k = int(np.argmax(values.real))
-    u, v = right[:, k].real, left[:, k].real
+    u, v = right[:, k].real, np.linalg.inv(right)[k].real
     if abs(u.min()) > u.max():
         u = -u
     return u, v / (v @ u)
