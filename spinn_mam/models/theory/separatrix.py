@@ -31,10 +31,12 @@ from spinn_mam.network.spec import FloatArray
 #: Mean rate over neurons (spikes/s) above which the high state has been reached: unstable states of cortical models lie at a few.
 HIGH = 20.0
 #: Flow (spikes/s for each time constant) below which a trajectory has come to rest.
-AT_REST = 1e-4
+AT_REST = 1e-5
 #: Time between two looks at a trajectory and the longest one (time constants).
 LOOK, LONGEST = 1.0, 150.0
-REFINEMENTS = 16
+REFINEMENTS = 30
+#: Distance from the trajectory, relative to the mean rate, at which a fixed point still counts as the one it passed.
+PASSED = 0.15
 #: Error of a step: small, so that it does not decide on which side of the separatrix a trajectory ends.
 TOLERANCE = 1e-4
 
@@ -105,7 +107,7 @@ def trajectory(field: MeanField) -> Trajectory:
     return Trajectory(np.array(times), np.array(states), np.array(speeds), high)
 
 
-def find_jump(family: Family, first: float, last: float) -> Jump | None:
+def find_jump(family: Family, first: float, last: float, refinements: int = REFINEMENTS) -> Jump | None:
     """Find the parameter at which silence stops leading to the low state.
 
     Parameters
@@ -114,6 +116,8 @@ def find_jump(family: Family, first: float, last: float) -> Jump | None:
         The network at a value of the parameter.
     first, last : float
         Where silence leads to the low state, and where to look up to.
+    refinements : int
+        Halvings of the interval.
 
     Returns
     -------
@@ -131,7 +135,7 @@ def find_jump(family: Family, first: float, last: float) -> Jump | None:
     if not above.high:
         return None
     low, high = first, last
-    for _ in range(REFINEMENTS):
+    for _ in range(refinements):
         middle = 0.5 * (low + high)
         path = trajectory(family(middle))
         if path.high:
@@ -142,7 +146,8 @@ def find_jump(family: Family, first: float, last: float) -> Jump | None:
     slow = [k for k in range(1, len(above.speed) - 1) if above.speed[k] < above.speed[k - 1] and above.speed[k] <= above.speed[k + 1]]
     for k in reversed(slow):  # the last pause before the escape is at the fixed point with one direction of escape
         (saddle,), (there,) = newton(field, above.rates[[k]])
-        values = _eigenvalues(field, saddle) if there else np.zeros(1, dtype=np.complex128)
+        near = there and np.abs(saddle - above.rates[k]).mean() < PASSED * saddle.mean()
+        values = _eigenvalues(field, saddle) if near else np.zeros(1, dtype=np.complex128)
         if values[0].real > 1.0 and (len(values) == 1 or values[1].real < 1.0):
             return Jump(high, saddle, True, values, below, above)
     slowest = above.rates[min(slow, key=lambda k: float(above.speed[k]), default=0)]
