@@ -28,6 +28,9 @@ def plot(
     out: Annotated[Path | None, typer.Option("--out", help="Folder for the pictures; default figures, in the run folder.")] = None,
     protocol: Annotated[str, typer.Option("--protocol", help="Accuracy protocol, which chooses neurons and pairs: senk26 or va18.")] = "senk26",
     reference: Annotated[Path | None, typer.Option("--reference", help="Reference statistics (.json); default: those that ship.")] = None,
+    measured: Annotated[
+        str | None, typer.Option("--measured", help="Spikes recorded in an area, to stand beside it: AREA=FILE, CSV with columns neuron and time_ms.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the numbers behind the figures as JSON.")] = False,
 ) -> None:
     """Draw a run's figures."""
@@ -35,7 +38,16 @@ def plot(
 
     names = [] if figures == "all" else [name.strip() for name in figures.split(",")]
     shown = plot_run(
-        run_folder, out, figures=names, picture=format_, start_ms=start, stop_ms=stop, protocol=protocol, reference=reference, numbers=as_json
+        run_folder,
+        out,
+        figures=names,
+        picture=format_,
+        start_ms=start,
+        stop_ms=stop,
+        protocol=protocol,
+        reference=reference,
+        measured=measured,
+        numbers=as_json,
     )
     if as_json:
         typer.echo(json.dumps(shown, indent=1, allow_nan=False))

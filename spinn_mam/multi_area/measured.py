@@ -53,6 +53,37 @@ class SampleStatistics:
     spectrum: AreaSpectra | None
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What was recorded in an area.
+
+    Attributes
+    ----------
+    area : str
+    recording : Recording
+        Of one population, the recorded neurons.
+    """
+
+    area: str
+    recording: Recording
+
+
+def read_measured(text: str) -> Measured:
+    """Read what a command line names as ``AREA=FILE``, such as ``V1=spikes.csv``.
+
+    Raises
+    ------
+    UsageError
+        If it is of another form.
+    DocumentError
+        If there is no such table of spikes.
+    """
+    area, equals, path = text.partition("=")
+    if not area or not equals or not path:
+        raise UsageError(f"--measured {text}: name an area and a table of spikes, such as V1=spikes.csv")
+    return Measured(area, read_spikes(Path(path)))
+
+
 def read_spikes(path: Path) -> Recording:
     """Read a table of spikes: CSV with the columns ``neuron`` and ``time_ms``, from the first to the last spike.
 

@@ -17,6 +17,7 @@ from spinn_mam.multi_area.communities import similarity
 from spinn_mam.multi_area.functional_connectivity import compare_matrices
 from spinn_mam.multi_area.granger import layer_interactions
 from spinn_mam.multi_area.hierarchy import Ensemble, kendall
+from spinn_mam.multi_area.measured import SampleStatistics
 from spinn_mam.multi_area.paths import end_layers, n_areas_passed
 from spinn_mam.multi_area.temporal_order import TemporalOrder
 from spinn_mam.multi_area.timescales import Timescales
@@ -196,6 +197,36 @@ def interactions_figure(analysis: MultiAreaAnalysis) -> Figure:
     tested = int(np.isfinite(causality.p).sum())
     text = f"{int(causality.significant.sum()):,} of {tested:,} pairs of populations, past of {PAST_BINS} bins of {PAST_BIN_MS:g} ms"
     figure.suptitle(f"directed interactions (conditional Granger causality): {text}", fontsize=10)
+    return figure
+
+
+def measured_figure(simulated: SampleStatistics, measured: SampleStatistics, area: str) -> Figure:
+    """Draw rates, LvR and spectrum of as many neurons of a simulated area as were recorded there, beside those."""
+    figure = Figure(figsize=(9.6, 3.2), layout="constrained")
+    rates, irregularity, spectrum = figure.subplots(1, 3)
+    both = (("simulated", simulated, "#0072B2"), ("measured", measured, "#D55E00"))
+    for axes, what, values, label in (
+        (rates, "rates", [s.rates for _, s, _ in both], "rate (spikes/s)"),
+        (irregularity, "LvR", [s.lvr[np.isfinite(s.lvr)] for _, s, _ in both], "LvR"),
+    ):
+        top = max((float(np.quantile(each, 0.99)) for each in values if len(each)), default=1.0)
+        edges = np.linspace(0.0, top if top > 0 else 1.0, 25)
+        for (name, _, colour), each in zip(both, values, strict=True):
+            share = np.histogram(each, edges)[0] / max(1, len(each))
+            mean = f", mean {each.mean():.2f}" if len(each) else ""
+            axes.stairs(share, edges, color=colour, linewidth=1.4, label=f"{name}: {len(each)} neurons{mean}")
+        axes.set(xlabel=label, ylabel="share of neurons")
+        axes.set_title(what, fontsize=9)
+        axes.legend(frameon=False, fontsize=7)
+    for name, sample, colour in both:
+        if sample.spectrum is not None:
+            shown = sample.spectrum.frequency_hz <= HIGHEST_HZ
+            spectrum.semilogy(sample.spectrum.frequency_hz[shown], sample.spectrum.power[0, shown], color=colour, linewidth=1.0, label=name)
+    spectrum.set(xlabel="frequency (Hz)", ylabel="power per neuron (spikes/s)")
+    spectrum.set_title("spectrum of the summed spikes", fontsize=9)
+    for axes in (rates, irregularity, spectrum):
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.suptitle(f"{area} beside recorded neurons", fontsize=10)
     return figure
 
 

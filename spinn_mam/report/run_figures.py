@@ -6,14 +6,16 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from spinn_mam.analysis import analyse
 from spinn_mam.comparison import PROTOCOLS, Comparison
 from spinn_mam.errors import UsageError
-from spinn_mam.multi_area.analysis import MultiAreaAnalysis
+from spinn_mam.multi_area.analysis import SEED, MultiAreaAnalysis
 from spinn_mam.multi_area.anatomy import find_anatomy
 from spinn_mam.multi_area.areas import Areas, find_areas
+from spinn_mam.multi_area.measured import Measured, sample_of_area, sample_statistics
 from spinn_mam.network.spec import NetworkSpec
 from spinn_mam.recording import Recording
 from spinn_mam.report import area_interaction_figures as between
@@ -49,6 +51,8 @@ class Shown:
         With the reference; its window replaces the recording's in rates and distributions.
     network : NetworkSpec or None
         What was run, for figures that need its connections.
+    measured : Measured or None
+        What was recorded in an area, to stand beside it.
     """
 
     recording: Recording
@@ -58,6 +62,7 @@ class Shown:
     protocol: str
     comparison: Comparison | None
     network: NetworkSpec | None = None
+    measured: Measured | None = None
 
     @property
     def window(self) -> Recording:
@@ -120,6 +125,13 @@ def _area_statistics(of: Shown, analysis: MultiAreaAnalysis) -> Figure:
     return multi_area_figures.statistics_figure(*analysis.spiking, analysis.areas)
 
 
+def _measured(of: Shown, analysis: MultiAreaAnalysis) -> Figure:
+    assert of.measured is not None  # unavailable() says so before
+    theirs = of.measured.recording
+    sample = sample_of_area(of.window, analysis.areas, of.measured.area, theirs.sizes[0], np.random.default_rng(SEED))
+    return between.measured_figure(sample_statistics(sample), sample_statistics(theirs), of.measured.area)
+
+
 #: Figures of a network without areas, or of one area.
 FIGURES: Mapping[str, Callable[[Shown], Figure]] = {
     "raster": _raster,
@@ -145,6 +157,7 @@ AREA_FIGURES: Mapping[str, Callable[[Shown, MultiAreaAnalysis], Figure]] = {
     "paths": lambda _, analysis: between.paths_figure(analysis),
     "interactions": lambda _, analysis: between.interactions_figure(analysis),
     "potentials": lambda of, _: _potentials(of),
+    "measured": _measured,
 }
 #: Figures that are drawn only if they are asked for: they take minutes of a network of 32 areas.
 ON_REQUEST = ("interactions",)
@@ -198,6 +211,8 @@ def _unavailable_of_areas(of: Shown, areas: Areas) -> dict[str, str]:
         why |= dict.fromkeys(("connectivity", "communities", "paths", "interactions"), "the network is not known; give a run folder")
     if find_anatomy(areas.names) is None:
         why["hierarchies"] = "there are no anatomical facts of these areas"
+    if of.measured is None:
+        why["measured"] = "no recorded spikes are given; use --measured AREA=FILE"
     if areas.n < 3:
         why |= dict.fromkeys(("connectivity", "order", "communities", "hierarchies"), f"it needs three areas, there are {areas.n}")
     if of.window.duration_ms < LEAST_FLUCTUATIONS_MS:

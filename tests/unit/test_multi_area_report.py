@@ -75,7 +75,7 @@ def test_rasters_are_of_v1_v2_and_fef_or_of_what_there_is():
 def test_every_figure_can_be_drawn(run):
     of = Shown(run, 0.0, run.duration_ms, 500.0, "senk26", None, network_of(run))
     figures = run_figures.run_figures(of)
-    assert set(figures) == set(AREA_FIGURES) - {"potentials", *ON_REQUEST}
+    assert set(figures) == set(AREA_FIGURES) - {"potentials", "measured", *ON_REQUEST}
     figures |= run_figures.run_figures(of, ["interactions"])
     for name, figure in figures.items():
         file = io.StringIO()
@@ -112,6 +112,23 @@ def dense(run):
     weight, delay = Distribution(80.0, 8.0), Distribution(3.0, 1.0)
     projections = tuple(Projection(s, t, 100, weight, delay) for s in range(n) for t in range(n))
     return NetworkSpec("mam", 0.1, spec.populations, projections, spec.expected_rates, "none")
+
+
+def test_an_area_beside_recorded_spikes(run, folder, tmp_path):
+    spikes = tmp_path / "spikes.csv"
+    times = np.random.default_rng(2).uniform(0, 2000, 400)
+    lines = [f"{i % 20},{time:.1f}" for i, time in enumerate(times)]
+    spikes.write_text("\n".join(["neuron,time_ms", *lines]), encoding="utf-8")
+    shown = plot_run(folder / "recording", tmp_path / "out", figures=["measured"], measured=f"V2={spikes}", picture="svg")
+    drawn = (tmp_path / "out" / "measured.svg").read_text(encoding="utf-8")
+    assert shown["figures"] == {"measured": str(tmp_path / "out" / "measured.svg")}
+    assert "V2 beside recorded neurons" in drawn
+    with pytest.raises(UsageError, match="no area V4 in the recording"):
+        plot_run(folder / "recording", tmp_path / "out", figures=["measured"], measured=f"V4={spikes}")
+    with pytest.raises(UsageError, match="--measured V2: name an area and a table"):
+        plot_run(folder / "recording", tmp_path / "out", measured="V2")
+    with pytest.raises(UsageError, match="use --measured AREA=FILE"):
+        plot_run(folder / "recording", tmp_path / "out", figures=["measured"])
 
 
 def test_numbers_of_a_run_as_json(run, folder, monkeypatch):
