@@ -66,7 +66,9 @@ class Shown:
 
     @property
     def window(self) -> Recording:
-        """The recording, cut to the window."""
+        """The recording, cut to the window; whole it keeps the counts of neurons that are not recorded."""
+        if (self.start_ms, self.stop_ms) == (0.0, self.recording.duration_ms):
+            return self.recording
         return self.recording.window(self.start_ms, self.stop_ms)
 
     @property

@@ -92,6 +92,21 @@ def test_a_run_that_is_nearly_silent_can_be_drawn(rate):
     assert all(figure.axes for figure in figures.values())
 
 
+def test_a_run_of_which_few_neurons_are_recorded_can_be_analysed(run):
+    recorded = [0 if name.startswith("FEF") else 10 for name in run.names]
+    population = run.neuron // 30
+    kept = run.neuron % 30 < np.array(recorded)[population]
+    counts = np.bincount(population, minlength=len(recorded))
+    steps = (run.dt, run.start_step, run.stop_step)
+    part = Recording(run.names, run.sizes, *steps, run.step[kept], run.neuron[kept], recorded=recorded, population_spikes=counts.tolist())
+    of = Shown(part, 0.0, run.duration_ms, 500.0, "senk26", None, network_of(run))
+    assert "order" in run_figures.run_figures(of)
+    populations, areas = run_figures.analysis_of(of).spiking
+    assert populations.rate == pytest.approx(list(run.rates().values()))
+    assert np.isnan(areas.lvr_all).tolist() == [False, False, True, False]
+    assert np.isnan(areas.synchrony).all()
+
+
 def test_what_cannot_be_drawn_says_why(run, folder):
     short = Shown(run, 0.0, 300.0, 500.0, "senk26", None, network_of(run))
     assert unavailable(short)["order"] == "the window has 300 ms, this needs 1000 ms"
