@@ -5,7 +5,7 @@ Problem
 Method
     The autocorrelation of a rate in bins of 1 ms, fitted by A (exp(-t / tau) + B) at lags from one bin on (lag 0 holds the noise of single spikes)
     by least squares. A fit counts if A is above zero by more than two standard errors, tau lies within the lags, and the correlation does not
-    swing below zero by a quarter of its height, since what oscillates does not decay.
+    swing below zero by a quarter of its height and three standard errors, since what oscillates does not decay.
     The lags end at a twentieth of the recording, but at 500 ms at most.
 Cost
     O(n log n) for n bins.
@@ -28,8 +28,8 @@ FloatArray = npt.NDArray[np.float64]
 #: Longest lag of the fit (ms), and the longest as a part of the recording.
 MOST_LAG_MS = 500.0
 LAG_SHARE = 0.05
-#: Depth below zero over height at which a correlation swings, and lags that are averaged to see it.
-SWING, SWING_LAGS = 0.25, 5
+#: Depth below zero over height at which a correlation swings, if it is so many standard errors, too; and lags that are averaged to see it.
+SWING, SWING_ERRORS, SWING_LAGS = 0.25, 3.0, 5
 #: Lags that a fit needs.
 LEAST_LAGS = 20
 
@@ -91,17 +91,18 @@ def timescales(series: RateSeries) -> Timescales:
     n_lags = int(min(MOST_LAG_MS / series.bin_ms, LAG_SHARE * n_bins))
     lag = np.asarray(np.arange(1, n_lags + 1) * series.bin_ms, dtype=np.float64)
     correlations = np.array([autocorrelation(rate, n_lags)[1:] for rate in series.rates], dtype=np.float64).reshape(-1, n_lags)
-    fits = [_fit(lag, each) for each in correlations]
+    fits = [_fit(lag, each, n_bins) for each in correlations]
     return Timescales(series.names, np.array([fit[0] for fit in fits]), np.array([fit[1] for fit in fits]), lag, correlations)
 
 
-def _fit(lag: FloatArray, correlation: FloatArray) -> tuple[float, float]:
+def _fit(lag: FloatArray, correlation: FloatArray, n_bins: int) -> tuple[float, float]:
     """Return time constant and its standard error (ms)."""
     nothing = (np.nan, np.nan)
     if len(lag) < LEAST_LAGS or not np.isfinite(correlation).all():
         return nothing
     smooth = np.convolve(correlation, np.ones(SWING_LAGS) / SWING_LAGS, mode="valid")
-    if smooth.min() < -SWING * smooth.max():
+    error = np.sqrt((1.0 + 2.0 * (correlation**2).sum()) / n_bins)  # Bartlett's
+    if smooth.min() < -max(SWING * smooth.max(), SWING_ERRORS * error):
         return nothing
 
     def decay(t: FloatArray, a: float, tau: float, b: float) -> FloatArray:

@@ -57,7 +57,7 @@ def statistics_figure(populations: SpikingStatistics, by_area: SpikingStatistics
     """Draw irregularity, synchrony and correlations of all populations as maps."""
     shown = [name for name in STATISTICS if name != "rate"]
     n_rows = -(-len(shown) // 2)
-    figure = Figure(figsize=(2 * max(3.5, 0.2 * areas.n + 1.0), 2.5 * n_rows + 0.1), layout="constrained")
+    figure = Figure(figsize=(2 * max(3.5, 0.2 * areas.n + 1.0), 1.93 * n_rows + 0.1), layout="constrained")
     for axes, name in zip(figure.subplots(n_rows, 2).flat, shown, strict=True):
         table = np.column_stack([areas.grid(getattr(populations, name)), getattr(by_area, name)])
         norm = _range(table, centred=name == "correlation")
