@@ -160,6 +160,7 @@ def jump_json(field: MeanField, jump: Jump, branch: Branch, high: Sequence[tuple
     """Return the jump between low and high state as plain data."""
     return {
         "kappa": jump.parameter,
+        "saddle_is_a_fixed_point": jump.exact,
         "saddle": dict(zip(field.names, jump.saddle.tolist(), strict=True)),
         "saddle_eigenvalues": [_complex(value) for value in jump.eigenvalues[:5]],
         "fold_kappa": [float(branch.parameter[k]) for k in branch.folds],
@@ -228,7 +229,7 @@ def stabilise_tables(result: Stabilisation, reference: FloatArray | None) -> lis
 def _changes(result: Stabilisation, in_degrees: FloatArray) -> dict[str, float]:
     before, sizes = result.before.in_degrees, result.before.sizes
     inside = within_areas(result.before.names)
-    least = 1e-3  # synapses: below, there is nothing
+    there = [k * sizes[:, None] >= 1.0 - 1e-9 for k in (before, in_degrees)]  # a whole synapse
 
     def relative(pairs: npt.NDArray[np.bool_]) -> float:
         old, new = (float(sizes @ (k * pairs).sum(axis=1)) for k in (before, in_degrees))
@@ -239,8 +240,8 @@ def _changes(result: Stabilisation, in_degrees: FloatArray) -> dict[str, float]:
         "synapses": relative(np.ones_like(inside)),
         "synapses_within_areas": relative(inside),
         "synapses_between_areas": relative(~inside),
-        "pairs_created": int(((before <= least) & (in_degrees > least)).sum()),
-        "pairs_removed": int(((before > least) & (in_degrees <= least)).sum()),
+        "pairs_created": int((~there[0] & there[1]).sum()),
+        "pairs_removed": int((there[0] & ~there[1]).sum()),
     }
 
 
