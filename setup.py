@@ -27,7 +27,7 @@ setup(
     description="Cortical microcircuit and multi-area models on SpiNNaker: mapped, emulated, checked, metered",
     long_description=(ROOT / "README.md").read_text(),
     long_description_content_type="text/markdown",
-    license="Apache-2.0",
+    license="Apache-2.0 AND CC-BY-NC-SA-4.0",
     license_files=["LICENSE"],
     python_requires=">=3.11",
     packages=[*find_packages(include=["spinn_mam", "spinn_mam.*"], exclude=["spinn_mam.board_configs"]), "spinn_mam.board_configs"],
