@@ -48,7 +48,7 @@ Drive = Annotated[str | None, typer.Option("--drive", help="Background input: po
 NScaling = Annotated[float, typer.Option("--n-scaling", help="Scale of the population sizes, above 0, at most 1.")]
 KScaling = Annotated[float, typer.Option("--k-scaling", help="Scale of the in-degrees, above 0, at most 1.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of synapses, sources and initial potentials.")]
-BoardConfig = Annotated[str, typer.Option("--board-config", help="Machine: a name that 'spinn-mam machines' lists, or a .toml file.")]
+BoardConfig = Annotated[str, typer.Option("--board-config", help="Machine: a name that 'spinn-mam machines' lists, or a .toml file; run: none.")]
 Layout = Annotated[str, typer.Option("--layout", help="How neurons and synapses share cores: combined or split.")]
 NeuronsPerCore = Annotated[
     int | None, typer.Option("--neurons-per-core", help="Most neurons a core; 0 leaves it to the budgets; default 80, or 64 in the split layout.")

@@ -12,11 +12,11 @@ from rich.console import Console
 
 from spinn_mam.deployment import Deployment
 from spinn_mam.energy.constants import load_power_constants
-from spinn_mam.errors import DoesNotFitError
+from spinn_mam.errors import DoesNotFitError, UsageError
 from spinn_mam.flow import engine
 from spinn_mam.flow.folder import check_folder, held
 from spinn_mam.flow.progress import Reporter
-from spinn_mam.flow.settings import NEURONS_PER_CORE, RunSettings, in_range
+from spinn_mam.flow.settings import NEURONS_PER_CORE, NO_MACHINE, RunSettings, in_range
 from spinn_mam.flow.stages import STAGES, build_stages
 from spinn_mam.machine.board_config import load_board_config
 from spinn_mam.models import NetworkModel
@@ -69,6 +69,8 @@ def plan_model(
     model, spec = settings.load()
     if host_power_W is not None:
         in_range("--host-power", host_power_W, 0.0, 1e9, "above 0 (W)", open_low=True)
+    if settings.board_config == NO_MACHINE:
+        raise UsageError(f"--board-config {NO_MACHINE}: a plan is for a machine; 'spinn-mam machines' lists them")
     machine = load_board_config(settings.board_config)
     per_core = {layout: NEURONS_PER_CORE[layout] if neurons_per_core is None else neurons_per_core or None for layout in NEURONS_PER_CORE}
     factor = settings.time_scale_factor

@@ -21,6 +21,7 @@ from spinn_mam.flow.progress import Reporter
 from spinn_mam.flow.settings import RunSettings
 from spinn_mam.flow.stages import RECORDING, STAGES, build_stages, stage_folder, write_json
 from spinn_mam.models import NetworkModel
+from spinn_mam.models.theory.regime import agreement, regime_lines
 from spinn_mam.network.spec import NetworkSpec
 from spinn_mam.provenance import manifest
 from spinn_mam.real_time.prediction import RealTime
@@ -56,6 +57,8 @@ def run_model(
     engine.check_selection(stages, first, last)
     check_folder(folder, STAGES)
     _say(console, f"{model.content.title}: {int(spec.sizes.sum()):,} neurons, {spec.n_synapses:,} synapses, {spec.drive} drive")
+    for line in regime_lines(spec):
+        _say(console, line)
     _say(console, f"run folder: {folder}", "dim")
     if dry_run:
         for step, stage in zip(engine.plan(stages, folder, first, last), stages, strict=False):
@@ -90,6 +93,8 @@ def _finish(
         _say(console, f"no comparison: {result.comparison}")
     for line in tables.summary_lines(metrics):
         _say(console, line)
+    if result.theory is not None:
+        _say(console, result.theory.line())
     _say(console, f"report: {folder / 'report.html'}", "bold")
     if isinstance(result.comparison, Comparison) and result.comparison.verdict == "fail":
         raise AccuracyError(f"the run does not agree with its reference ({result.comparison.protocol}); see {folder / 'report.html'}")
@@ -169,6 +174,7 @@ def _result(settings: RunSettings, model: NetworkModel, spec: NetworkSpec, resul
         comparison=results.get("comparison"),
         energy=results.get("energy"),
         real_time=results.get("real-time"),
+        theory=agreement(spec, results["simulation"].rates()),
         stage_times_s=times,
     )
 
@@ -194,6 +200,8 @@ def _metrics(result: RunResult, settings: RunSettings) -> dict[str, Any]:
         "format": "spinn_mam.metrics/1",
         "run": {key: value for key, value in run.items() if value is not None} | {"rates": recording.rates()},
     }
+    if result.theory is not None:
+        metrics["theory"] = {key: value for key, value in dataclasses.asdict(result.theory).items() if value is not None}
     if result.deployment is not None:
         metrics["mapping"] = dict(result.deployment.metrics)
     if isinstance(result.comparison, Comparison):

@@ -22,6 +22,8 @@ NEURONS_PER_CORE = {"combined": 80, "split": 64}
 #: Degrees of connectivity that each backend can run, the default first.
 DEGREES = {"emulator": ("shared", "expander"), "nest": ("shared", "law"), "spinnaker": ("shared", "law", "expander")}
 DRIVES = ("poisson", "dc")
+#: Instead of the name of a machine.
+NO_MACHINE = "none"
 #: Above this many synapses NEST and sPyNNaker draw their own from the same law.
 LAW_ABOVE = 10_000_000
 #: Cores of a chip beside the system's, a monitor, a neuron core and its Poisson core.
@@ -49,7 +51,7 @@ class RunSettings:
     seed : int
     threads : int
     board_config : str
-        Name or path.
+        Name or path; ``"none"`` for the emulator without a machine: no mapping, energy or real-time prediction.
     layout : str
         How neurons and synapses are laid out on cores.
     neurons_per_core : int or None
@@ -156,8 +158,18 @@ class RunSettings:
             raise UsageError(f"--t-sim and --warm-up: {steps:.3g} time steps of {spec.dt:g} ms, at most {MAX_STEPS:.3g} are possible: simulate less")
         return model, spec
 
+    @property
+    def on_machine(self) -> bool:
+        """Whether the network is mapped onto a machine."""
+        return self.backend != "nest" and self.board_config != NO_MACHINE
+
     def _check_machine(self) -> None:
         """Refuse flags of the machine that the backend does not have."""
+        if self.board_config == NO_MACHINE and self.backend != "nest":
+            if self.backend != "emulator":
+                raise UsageError(f"--board-config {NO_MACHINE}: only the emulator runs without a machine")
+            if self.layout != "combined" or self.connectivity == "expander":
+                raise UsageError(f"--board-config {NO_MACHINE}: split cores and the machine's own synapses depend on a mapping; name a machine")
         for flag, value in (("--drop", self.drop), ("--late", self.late)):
             in_range(flag, value, 0.0, 1.0, "a probability, 0 to 1")
         if self.backend != "spinnaker":

@@ -59,13 +59,13 @@ def build_stages(settings: RunSettings, model: NetworkModel, spec: NetworkSpec) 
     Returns
     -------
     list of Stage
-        In order; a run on NEST has no mapping, and so no energy and no real-time prediction.
+        In order; a run on NEST, or on no machine, has no mapping, and so no energy and no real-time prediction.
     """
     network = Network.from_seed(spec, settings.seed)
     reference, reference_id, absent = _reference(settings, spec)
     if settings.reference is not None and reference is not None:
         _check_reference(settings, spec, reference)
-    on_machine = settings.backend != "nest"
+    on_machine = settings.on_machine
     stages = [_network_stage(settings, model, network)]
     if on_machine:
         stages.append(_mapping_stage(settings, spec))

@@ -33,7 +33,7 @@ from spinn_mam.planning.cores import CoreCounts
 #: to 1.03 where most chips are targets, 1.27 to 1.49 where few are; see docs/planning.md.
 DETOUR = (1.0, 1.5)
 #: More cores than this are not placed.
-MAX_PLACED = 400_000
+MAX_PLACED = 200_000
 
 
 @dataclass(frozen=True, slots=True)

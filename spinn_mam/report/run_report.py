@@ -18,6 +18,7 @@ from spinn_mam.energy.literature import literature_rows
 from spinn_mam.energy.metered_run import check_metered_run
 from spinn_mam.energy.model import EnergyEstimate
 from spinn_mam.models import NetworkModel
+from spinn_mam.models.theory.regime import Agreement, regime_lines
 from spinn_mam.multi_area.areas import find_areas
 from spinn_mam.network.spec import NetworkSpec
 from spinn_mam.partitioning.route_balanced import link_loads
@@ -53,6 +54,8 @@ class RunResult:
     energy : EnergyEstimate or None
     real_time : RealTime, str or None
         A text says why the cores' time is not modelled.
+    theory : Agreement or None
+        Rates beside mean-field theory, where it has a state.
     stage_times_s : mapping
         Wall time of each stage (s).
     """
@@ -66,6 +69,7 @@ class RunResult:
     comparison: Comparison | str | None
     energy: EnergyEstimate | None
     real_time: RealTime | str | None
+    theory: Agreement | None
     stage_times_s: Mapping[str, float]
 
 
@@ -139,6 +143,9 @@ def report_content(result: RunResult, manifest: Mapping[str, Any]) -> ReportCont
         metrics = result.deployment.metrics
         numbers.append(KeyNumber("Cores", f"{metrics['cores']:,}", f"{metrics['chips']} chips, {metrics['boards_used']} boards"))
         numbers.append(KeyNumber("Mapping", f"{metrics['wall_time_s']:.2f} s", f"busiest link {metrics['busiest_link_spikes_per_s']:,.0f} spikes/s"))
+    if result.theory is not None:
+        most = f"rms of rates over populations; most {result.theory.largest:+.2f}, {result.theory.population}"
+        numbers.append(KeyNumber("Beside theory", f"{result.theory.rms:.3f} spikes/s", most))
     why = comparison if isinstance(comparison, str) else "no comparison was made."
     content: dict[str, Any] = {}
     board = (_board_table(provenance["board"]),) if provenance.get("board", {}).get("binaries") else ()
@@ -293,6 +300,7 @@ def _warnings(result: RunResult) -> tuple[str, ...]:
         *(f"{text}." for text in (*loss_lines(losses), *loss_lines(losses, LATE))),
         *_board_warnings(p.get("board", {})),
         *fault_lines(p.get("faults", {})),
+        *(f"{line}." for line in regime_lines(result.spec)),
     )
 
 

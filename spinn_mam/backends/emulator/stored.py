@@ -38,7 +38,7 @@ LOOK_UP = -1
 #: Words of a cache line.
 LINE = 16
 #: Places for groups that are due, in all, and for one step at most.
-_PLACES, _PLACES_OF_STEP = 1 << 22, 8192
+_PLACES, _PLACES_OF_STEP = 1 << 26, 8192
 
 
 class Stored(NamedTuple):
