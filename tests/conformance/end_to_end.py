@@ -135,6 +135,11 @@ def slower() -> NetworkSpec:
     return slow(40.0)
 
 
+def two_areas() -> NetworkSpec:
+    """V1 and V2 of the multi-area model, with the delays between them; small populations have more slots than large ones."""
+    return load_model("mam", ["areas.simulated=V1,V2"]).network(0.005, 0.005)
+
+
 CASES = (
     Case("PD14, 1 %", microcircuit, "combined", "shared", 200.0),
     Case("PD14, 1 %", microcircuit, "combined", "expander", 200.0),
@@ -149,6 +154,7 @@ CASES = (
     Case("slow", slow, "split", "expander", 60.0, neurons_per_core=45, synapse_cores=2, lower_shifts=3),
     Case("slower", slower, "combined", "expander", 80.0, neurons_per_core=45, lower_shifts=3),
     Case("slower", slower, "split", "expander", 80.0, neurons_per_core=45, synapse_cores=3, lower_shifts=3),
+    Case("V1 and V2", two_areas, "combined", "expander", 100.0, neurons_per_core=80),
 )
 
 
