@@ -277,6 +277,20 @@ def test_too_little_time_on_a_core_says_so(invoke: Invoke) -> None:
     assert "a time-scale factor of 15 at least needed for the mean load, 0.1 asked for" in err
 
 
+def test_without_a_machine_only_the_emulator_runs(invoke: Invoke, tmp_path: Path) -> None:
+    code, out, _ = invoke("run", *SMALL, "--board-config", "none", "--dry-run", "--out", str(tmp_path / "run"))
+    assert code == 0
+    assert "mapping" not in out
+    assert "simulation" in out
+    for more in (("--backend", "spinnaker"), ("--layout", "split"), ("--connectivity", "expander")):
+        code, _, err = invoke("run", *SMALL, "--board-config", "none", "--dry-run", *more)
+        assert code == 2, more
+        assert "--board-config none" in err
+    code, _, err = invoke("plan", *SMALL, "--board-config", "none")
+    assert code == 2
+    assert "a plan is for a machine" in err
+
+
 def test_what_the_number_format_cannot_hold_is_known_beforehand(invoke: Invoke, tmp_path: Path) -> None:
     code, _, err = invoke("run", *SMALL, "--set", "neuron.t_ref=1e9", "--dry-run")
     assert code == 2

@@ -31,8 +31,8 @@ from spinn_mam.models.theory.fixed_points import stationary_rates
 from spinn_mam.models.theory.mean_field import MeanField
 from spinn_mam.network.spec import FloatArray, NetworkSpec
 
-#: Skewness beyond which a warning is given.
-MUCH = 0.5
+#: Skewness beyond which a warning is given: 32 areas at K = 0.2 (0.54) have the rates of theory within 0.36 spikes/s rms.
+MUCH = 0.75
 
 
 @dataclass(frozen=True, slots=True)
