@@ -52,7 +52,7 @@ def test_down_scaling_leaves_the_regime_and_is_told() -> None:
     assert "near enough to many small inputs" in near
     assert "synapses for each pair of neurons" in shared
     full, tenth = (regime(model.network(1.0, k)).skewness for k in (1.0, 0.1))
-    assert tenth == pytest.approx(full * 10.0**0.5, rel=1e-6)
+    assert tenth == pytest.approx(full * 10.0**0.5, rel=1e-4)  # synapse numbers are whole
 
 
 def test_agreement_names_the_worst_population() -> None:
