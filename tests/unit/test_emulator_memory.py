@@ -25,7 +25,7 @@ def test_arrays_have_the_bytes_expected(name: str, synapses: str) -> None:
     made = prepare(Network.from_seed(spec, 1), ring_buffer_shifts(spec), 1, threads=1, procedural=synapses == "procedural").memory
     assert expected.synapses_bytes + expected.headers_bytes == pytest.approx(made.network_bytes, rel=0.02, abs=200_000)
     # made is room for the spikes that refractory periods allow in a call of the loop, expected are those at the expected rates
-    assert expected.under_way_bytes < 1.2 * made.state_bytes
+    assert expected.under_way_bytes < 2.0 * made.state_bytes  # delays that can be, beside those that were drawn
     recorded = 8 * int(spec.sizes.sum()) * (CHUNK_STEPS / 21 + 1) + 24 * int(spec.sizes.sum())
     assert made.state_bytes < expected.under_way_bytes + 1.1 * recorded + 200_000
 
