@@ -286,7 +286,7 @@ def test_without_a_machine_only_the_emulator_runs(invoke: Invoke, tmp_path: Path
         code, _, err = invoke("run", *SMALL, "--board-config", "none", "--dry-run", *more)
         assert code == 2, more
         assert "--board-config none" in err
-    code, _, err = invoke("plan", *SMALL, "--board-config", "none")
+    code, _, err = invoke("plan", "pd14", "--n-scaling", "0.02", "--board-config", "none")
     assert code == 2
     assert "a plan is for a machine" in err
 
