@@ -87,7 +87,7 @@ def compare_checkout(folder: Path) -> list[Difference]:
         If one of its tables cannot be read.
     """
     ours, theirs = load_facts(), read_checkout(folder)
-    found = [_difference(table, theirs[table.name]) for table in ours]
+    found = [_difference(ours[table.name], table) for table in theirs]  # a checkout has not all that is here
     matrix = _in_degrees(folder)
     if matrix is not None:
         n = matrix.shape[0]
@@ -123,7 +123,7 @@ def read_checkout(folder: Path) -> Facts:
         except (OSError, UnicodeDecodeError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise DocumentError(str(raw), name, f"the table cannot be read from this checkout ({error!r})") from None
     source = MappingProxyType({"title": "as in the checkout", "source": str(raw)})
-    return Facts(MappingProxyType({name: Table(name, source, COLUMNS[name][0], _typed(name, tables[name])) for name in COLUMNS}))
+    return Facts(MappingProxyType({name: Table(name, source, COLUMNS[name][0], _typed(name, tables[name])) for name in COLUMNS if name in tables}))
 
 
 def _is_raw(place: Path) -> bool:
