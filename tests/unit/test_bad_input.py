@@ -381,7 +381,8 @@ def test_plot_into_a_file_is_refused_and_a_damaged_manifest_named(invoke: Invoke
 def test_a_dry_run_writes_nothing(invoke: Invoke, tmp_path: Path, run: Path) -> None:
     code, out, err = invoke("run", *SMALL, "--dry-run", "--out", tmp_path / "new" / "deep")
     assert (code, err) == (0, "")
-    assert [line.split(":")[0] for line in out.splitlines()[2 : 2 + len(STAGES)]] == [f"{s[:2]} {s[3:]}" for s in STAGES]
+    stages = [line.split(":")[0] for line in out.splitlines() if line[:2].isdigit()]
+    assert stages == [f"{s[:2]} {s[3:]}" for s in STAGES]
     assert "fits: " in out
     assert not (tmp_path / "new").exists()
     before = {p: p.stat().st_mtime_ns for p in run.rglob("*")}
