@@ -12,7 +12,7 @@ from spinn_mam.models.document import Document
 from spinn_mam.models.limits import problems
 from spinn_mam.models.scaling import check_scale, clipped, compensating_current, psc_over_psp, synapse_numbers
 from spinn_mam.models.values import MV, Choice, Frozen, Ms, MVs, Neuron, Number, Numbers, Rate, Rates, Simulation, Source, Table, validate_as
-from spinn_mam.network.spec import NetworkSpec, NeuronParameters, PoissonDrive, Population, Projection
+from spinn_mam.network.spec import NetworkSpec, PoissonDrive, Population, Projection
 
 #: Synapses of a projection are numbered with 62 bits.
 MAX_SYNAPSES = 2**62
@@ -156,16 +156,7 @@ def derive(model: MicrocircuitDocument, N_scaling: float = 1.0, K_scaling: float
         I_e = recurrent + bg_rate * K_ext * J * tau_syn / 1000.0
 
     shrink = 1.0 / math.sqrt(K_scaling)
-    params = NeuronParameters(
-        C_m=neuron.C_m.value,
-        tau_m=neuron.tau_m.value,
-        tau_syn_ex=tau_syn,
-        tau_syn_in=tau_syn,
-        E_L=neuron.E_L.value,
-        V_reset=neuron.V_reset.value,
-        V_th=neuron.V_th.value,
-        t_ref=neuron.t_ref.value,
-    )
+    params = neuron.parameters()
     populations = [
         Population(
             name=name,

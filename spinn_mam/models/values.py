@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from spinn_mam.errors import DocumentError, UnitError
 from spinn_mam.models.document import Document
+from spinn_mam.network.spec import NeuronParameters
 from spinn_mam.units import parse
 
 M = TypeVar("M", bound=BaseModel)
@@ -128,6 +129,19 @@ class Neuron(Frozen):
     V_reset: MV
     V_th: MV
     t_ref: Ms
+
+    def parameters(self) -> NeuronParameters:
+        """Return them as a network has them."""
+        return NeuronParameters(
+            C_m=self.C_m.value,
+            tau_m=self.tau_m.value,
+            tau_syn_ex=self.tau_syn.value,
+            tau_syn_in=self.tau_syn.value,
+            E_L=self.E_L.value,
+            V_reset=self.V_reset.value,
+            V_th=self.V_th.value,
+            t_ref=self.t_ref.value,
+        )
 
 
 def validate_as(schema: type[M], document: Document, problems: Callable[[M], Iterator[tuple[str, str]]]) -> M:

@@ -144,7 +144,7 @@ def test_two_weights_merge_into_one_input_of_equal_mean_and_variance() -> None:
 def test_scaling_in_degrees_needs_rates_that_theory_has_or_a_recording(state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = [f"variants.state={state}"]
     names = load_model("mam", settings).network(0.01, 1.0).names
-    message = "does not hold with weights between areas raised" if state == "metastable" else "finds no stationary state"
+    message = "may have more than one state with weights between areas raised" if state == "metastable" else "finds no stationary state"
     if state == "ground":
         monkeypatch.setattr(network, "rates_by_theory", lambda spec: None)
     with pytest.raises(UsageError, match=rf"{message}.*recorded rates of the full-scale network"):

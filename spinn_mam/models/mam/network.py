@@ -20,7 +20,6 @@ from spinn_mam.network.spec import (
     FloatArray,
     IntArray,
     NetworkSpec,
-    NeuronParameters,
     PoissonDrive,
     Population,
     Projection,
@@ -240,7 +239,7 @@ def target_rates(model: MultiAreaDocument, names: tuple[str, ...], full: Network
     rates = None if metastable(model) else rates_by_theory(full)
     if rates is None:
         why = (
-            "does not hold with weights between areas raised (chi or chi_I above 1)"
+            "may have more than one state with weights between areas raised (chi or chi_I above 1)"
             if metastable(model)
             else "finds no stationary state of this network"
         )
@@ -297,16 +296,7 @@ def _populations(
     model: MultiAreaDocument, net: Matrices, drive: Input, rates: FloatArray, N_scaling: float, K_scaling: float
 ) -> tuple[Population, ...]:
     neuron, tau_syn = model.neuron, model.neuron.tau_syn.value
-    params = NeuronParameters(
-        C_m=neuron.C_m.value,
-        tau_m=neuron.tau_m.value,
-        tau_syn_ex=tau_syn,
-        tau_syn_in=tau_syn,
-        E_L=neuron.E_L.value,
-        V_reset=neuron.V_reset.value,
-        V_th=neuron.V_th.value,
-        t_ref=neuron.t_ref.value,
-    )
+    params = neuron.parameters()
     one = np.ones(1)
     I_e = compensating_current(K_scaling, tau_syn, net.W, net.K, rates)
     I_e = I_e + compensating_current(K_scaling, tau_syn, drive.weight[:, None], drive.rate[:, None], one)
