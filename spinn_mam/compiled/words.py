@@ -31,8 +31,8 @@ from numba.np.arrayobj import make_array
 _I8, _I32, _I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 _WORDS = (types.int32, types.uint32)
 _HALVES = (types.int16, types.uint16)
-#: Arguments of the prefetch instruction: for reading, used once (keep out of the lower caches' way), data.
-_READ, _ONCE, _DATA = 0, 0, 1
+#: Arguments of the prefetch instruction: for reading, into all caches (the first alone loses the line again before it is used), data.
+_READ, _CACHES, _DATA = 0, 3, 1
 
 
 def _binary(emit: Callable[[Any, Any, Any], Any], allowed: tuple[Any, ...] = _WORDS) -> Any:
@@ -124,7 +124,7 @@ def _same_bits(given: Any, result: Any) -> Any:
 
 
 def _prefetch(typingctx: Any, array: Any, index: Any) -> Any:
-    """Ask for the cache line of an element of a contiguous array, to read it once and soon; the index is not checked."""
+    """Ask for the cache line of an element of a contiguous array, to read it soon; the index is not checked."""
     del typingctx
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -132,7 +132,7 @@ def _prefetch(typingctx: Any, array: Any, index: Any) -> Any:
         address = builder.bitcast(builder.gep(data, [args[1]]), _I8.as_pointer())
         function = ir.FunctionType(ir.VoidType(), [_I8.as_pointer(), _I32, _I32, _I32])
         fetch = cgutils.get_or_insert_function(builder.module, function, "llvm.prefetch.p0i8")  # type: ignore[no-untyped-call]
-        builder.call(fetch, [address, *(ir.Constant(_I32, k) for k in (_READ, _ONCE, _DATA))])
+        builder.call(fetch, [address, *(ir.Constant(_I32, k) for k in (_READ, _CACHES, _DATA))])
         return context.get_dummy_value()
 
     return types.void(array, types.int64), generate

@@ -32,7 +32,7 @@ from spinn_mam.backends.emulator.tasks import FIRST_ENTRY, FIRST_ROW, N_SLOTS, S
 from spinn_mam.compiled.words import prefetch
 
 #: Groups of synapses that are being fetched while others are added, so that their cache misses overlap.
-AHEAD = 16
+AHEAD = 12
 #: Instead of a number of groups that are due: not all are in the list.
 LOOK_UP = -1
 #: Words of a cache line.
