@@ -36,11 +36,13 @@ from spinn_mam.backends.emulator import layout as L
 from spinn_mam.backends.emulator.drive import added16, count_reached, draw16
 from spinn_mam.backends.emulator.split_sums import add_cores
 from spinn_mam.backends.emulator.update import BLOCK, add_counts, dither, draw_counts, update_narrow, update_wide
+from spinn_mam.compiled.borrowing import njit_borrowing
 from spinn_mam.compiled.threads import atomic_add, barrier, word_address
 from spinn_mam.network.kernels import draw
 
-#: Columns of the counters of each part.
-N_SPIKES, N_EVENTS, N_SATURATED, N_RECORDED, N_COUNTERS = range(5)
+#: Columns of the counters of each part, and their number: a part's counters have cache lines of their own.
+N_SPIKES, N_EVENTS, N_SATURATED, N_RECORDED = range(4)
+N_COUNTERS = 16
 #: Words of the array in which threads meet: two of the barrier, and a mark that one has left.
 LEFT, N_MEETING = 2, 3
 
@@ -112,12 +114,30 @@ class State(NamedTuple):
     overflows: Any
 
 
+class Scratch(NamedTuple):
+    """Room of a thread for one block.
+
+    Attributes
+    ----------
+    mixed : ndarray of uint32, shape (BLOCK // 2 + 1,)
+    drawn : ndarray of uint16, shape (BLOCK,)
+        Poisson input; zero where there is none.
+    spiked : ndarray of int8, shape (BLOCK + 8,)
+    dithered : ndarray of int16, shape (n_dithered,)
+    """
+
+    mixed: Any
+    drawn: Any
+    spiked: Any
+    dithered: Any
+
+
 def deliver(t: Any, part: Any, receptor: Any, synapses: Any, net: Any, state: Any) -> Any:
     """Add all synapses of one receptor onto one part that are due in step t; compiled by the type of ``synapses``."""
     raise NotImplementedError
 
 
-@njit(cache=True, nogil=True)
+@njit_borrowing
 def _begin_step(t: int, part: int, receptor: int, state: State) -> None:
     """Find room for the spikes of a step behind those of the step before."""
     depth = state.n_history.shape[0]
@@ -129,7 +149,7 @@ def _begin_step(t: int, part: int, receptor: int, state: State) -> None:
     state.n_history[slot, part, receptor] = 0
 
 
-@njit(cache=True, nogil=True)
+@njit_borrowing
 def _emit(t: int, part: int, s: Any, i: int, state: State) -> None:
     """Note a spike of neuron i of segment s."""
     slot = t % state.n_history.shape[0]
@@ -145,7 +165,7 @@ def _emit(t: int, part: int, s: Any, i: int, state: State) -> None:
     state.counters[part, N_SPIKES] += 1
 
 
-@njit(cache=True, nogil=True)
+@njit_borrowing
 def _fire_sources(t: int, part: int, s: Any, table: Any, key: Any, state: State) -> None:
     """Let the Poisson sources of a segment spike."""
     key_low, key_high = np.uint32(key & np.uint64(0xFFFFFFFF)), np.uint32(key >> np.uint64(32))
@@ -155,7 +175,7 @@ def _fire_sources(t: int, part: int, s: Any, table: Any, key: Any, state: State)
             _emit(t, part, s, i, state)
 
 
-@njit(cache=True, nogil=True)
+@njit_borrowing
 def _fire_given(t: int, part: int, s: Any, counts: Any, state: State) -> None:
     """Let the sources of a segment emit given spikes."""
     for i in range(s[_HI]):
@@ -163,7 +183,7 @@ def _fire_given(t: int, part: int, s: Any, counts: Any, state: State) -> None:
             _emit(t, part, s, i, state)
 
 
-@njit(cache=True, nogil=True)
+@njit_borrowing
 def _emit_marked(t: int, part: int, s: Any, first: int, n: int, spiked: Any, state: State) -> None:
     """Note the spikes of a block whose first neuron is number ``first`` of segment s, eight neurons at a glance."""
     spiked[n : n + 8] = np.int8(0)
@@ -175,13 +195,10 @@ def _emit_marked(t: int, part: int, s: Any, first: int, n: int, spiked: Any, sta
                     _emit(t, part, s, first + i, state)
 
 
-@njit(cache=True, nogil=True)
-def _run_part(part: int, t_lo: int, t_hi: int, net: Network, state: State, synapses: Any) -> None:
+@njit_borrowing
+def _run_part(part: int, t_lo: int, t_hi: int, net: Network, state: State, synapses: Any, scratch: Scratch) -> None:
     """Run one part for steps [t_lo, t_hi)."""
-    mixed = np.empty(BLOCK // 2 + 1, np.uint32)
-    drawn = np.zeros(BLOCK, np.uint16)
-    spiked = np.empty(BLOCK + 8, np.int8)
-    dithered = np.empty(net.n_dithered, np.int16)
+    mixed, drawn, spiked, dithered = scratch.mixed, scratch.drawn, scratch.spiked, scratch.dithered
     v, exc, inh, refract, sums = state.v, state.exc, state.inh, state.refract, state.sums
     n_rows = state.counts.shape[0]
     for t in range(t_lo, t_hi):
@@ -242,9 +259,12 @@ def advance(worker: int, n_workers: int, t: int, n_steps: int, net: Network, sta
     meeting : ndarray of int64, shape (N_MEETING,)
         Two words of the barrier; at LEFT not zero if a thread will not come any more.
     """
+    scratch = Scratch(
+        np.empty(BLOCK // 2 + 1, np.uint32), np.zeros(BLOCK, np.uint16), np.empty(BLOCK + 8, np.int8), np.empty(net.n_dithered, np.int16)
+    )
     for w in range(t, t + n_steps, net.min_slots):
         for p in range(worker, len(net.part_bounds) - 1, n_workers):
-            _run_part(p, w, min(w + net.min_slots, t + n_steps), net, state, synapses)
+            _run_part(p, w, min(w + net.min_slots, t + n_steps), net, state, synapses, scratch)
         barrier(meeting, n_workers)
         if n_workers > 1 and atomic_add(word_address(meeting, LEFT), np.int64(0)):
             return

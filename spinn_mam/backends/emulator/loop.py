@@ -26,6 +26,10 @@ Store = SynapseStore | ProceduralStore
 _KEPT = ("v", "exc", "inh", "refract", "n_history", "counters", "overflows")
 
 
+#: Arrays of the synapses that change with the spikes under way.
+_UNDER_WAY = ("rings", "row", "born", "inputs", "admitted", "due_at", "due_place", "batch", "open", "due", "n_due")
+
+
 @dataclass(frozen=True, slots=True)
 class Counters:
     """Sums over all parts since the last reset.
@@ -172,7 +176,7 @@ class Loop:
             {name: array.nbytes for name, array in x._asdict().items() if isinstance(array, np.ndarray)}
             for x in (self._network, self._synapses, self._state)
         )
-        under_way = sum(synapses.pop(name, 0) for name in ("rings", "row", "born", "inputs", "admitted", "due", "n_due"))
+        under_way = sum(synapses.pop(name, 0) for name in _UNDER_WAY)
         return Memory(sum(network.values()) + sum(synapses.values()), sum(state.values()) + under_way)
 
     def counters(self) -> Counters:

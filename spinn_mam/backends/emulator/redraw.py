@@ -38,6 +38,7 @@ from spinn_mam.backends.emulator.tasks import (
     exact_weight,
     row_key,
 )
+from spinn_mam.compiled.borrowing import BORROWING, njit_borrowing
 from spinn_mam.compiled.words import prefetch
 from spinn_mam.fixed_point.ring_buffer import WEIGHT_MAX
 from spinn_mam.network.kernels import CELL_BITS, GOLDEN, draw, mix64
@@ -72,6 +73,10 @@ class Procedural(NamedTuple):
         Next input of the hash, by pair, task and place.
     admitted : ndarray of int64, shape (n_parts, 2)
         Last step whose spikes are under way.
+    due_at, due_place : ndarray of uint64, shape (n_parts, most places of a pair)
+        Room for the spikes of a group that are due in a step: their first count and their place.
+    batch, open : ndarray of uint64, shapes (n_parts, BATCH + LANES), (n_parts, BATCH + 1)
+        Room for synapses that are drawn together, and for those whose weight must be computed.
     """
 
     task: Any
@@ -91,9 +96,13 @@ class Procedural(NamedTuple):
     born: Any
     inputs: Any
     admitted: Any
+    due_at: Any
+    due_place: Any
+    batch: Any
+    open: Any
 
 
-@overload(deliver)
+@overload(deliver, jit_options=BORROWING)
 def _deliver(t: Any, part: Any, receptor: Any, synapses: Any, net: Any, state: Any) -> Any:
     return _deliver_procedural if getattr(synapses, "instance_class", None) is Procedural else None
 
@@ -119,7 +128,7 @@ def _count(counts: Any, at: int, width: int) -> Any:
     return n
 
 
-@njit(cache=True, nogil=True)
+@njit_borrowing
 def _admit(step: int, t: int, part: int, receptor: int, synapses: Procedural, state: Any) -> None:
     """Take up the spikes of a step, as they are in step t, when what was due before has been delivered."""
     slot = step % state.n_history.shape[0]
@@ -148,7 +157,7 @@ def _admit(step: int, t: int, part: int, receptor: int, synapses: Procedural, st
                 synapses.inputs[ring[FIRST_INPUT] + i * ring[N_PLACES] + place] = key + GOLDEN * np.uint64(passed)
 
 
-@overload(walk)
+@overload(walk, jit_options=BORROWING)
 def _walk(t: Any, part: Any, receptor: Any, synapses: Any, net: Any, state: Any) -> Any:
     return _walk_procedural if getattr(synapses, "instance_class", None) is Procedural else None
 
@@ -185,7 +194,7 @@ def _walk_procedural(t: Any, part: Any, receptor: Any, synapses: Any, net: Any, 
                         shares[core_of(axon, lo + target, d, net), target] += w
 
 
-@njit(cache=True, nogil=True)
+@njit_borrowing
 def _deliver_group(t: int, part: int, g: int, synapses: Procedural, sums: Any, counters: Any) -> None:
     """Add the synapses of one group onto a part that are due in step t."""
     pair, ring, width = synapses.pairs[part, g], synapses.rings[part, g], synapses.widths[part, g]
@@ -195,7 +204,7 @@ def _deliver_group(t: int, part: int, g: int, synapses: Procedural, sums: Any, c
         ring[OLDEST] = ring[OLDEST] + 1 if ring[OLDEST] + 1 < n_places else 0
         ring[N_ACTIVE] -= 1
     n = ring[N_ACTIVE]
-    at, place = np.empty(n, np.uint64), np.empty(n, np.uint64)
+    at, place = synapses.due_at[part], synapses.due_place[part]
     next_place = ring[OLDEST]
     for e in range(n):
         slot = t - born[next_place] - pair[SLOT_LO]
@@ -206,7 +215,7 @@ def _deliver_group(t: int, part: int, g: int, synapses: Procedural, sums: Any, c
         at[e] = row[next_place] + slot * n_tasks * width
         prefetch(synapses.counts, np.int64(at[e]))
         next_place = next_place + 1 if next_place + 1 < n_places else 0
-    inputs, open_ = np.empty(BATCH + LANES, np.uint64), np.empty(BATCH + 1, np.uint64)
+    inputs, open_ = synapses.batch[part], synapses.open[part]
     for i in range(n_tasks):
         task = pair[TASK_LO] + i
         next_input = synapses.inputs[ring[FIRST_INPUT] + i * n_places :][:n_places]
@@ -241,7 +250,7 @@ def _deliver_group(t: int, part: int, g: int, synapses: Procedural, sums: Any, c
         counters[N_EVENTS] += np.int64(events)
 
 
-@njit(cache=True, nogil=True)
+@njit_borrowing
 def _add(inputs: Any, open_: Any, n_targets: Any, steps: Any, quantiles: Any, exact: Any, sums: Any) -> None:
     """Draw synapses of one task from their inputs of the hash, as :func:`spinn_mam.network.kernels.synapse` does, and add them."""
     for j in range(min(len(inputs), BATCH)):
@@ -263,7 +272,7 @@ def _add(inputs: Any, open_: Any, n_targets: Any, steps: Any, quantiles: Any, ex
         sums[((h >> np.uint64(32)) * n_targets) >> np.uint64(32)] += _weight(np.uint32(h & _LOW32), quantiles, exact)
 
 
-@njit(cache=True, nogil=True)
+@njit_borrowing
 def _weight(u: Any, quantiles: Any, exact: Any) -> Any:
     """Weight of a synapse by the lower half of its hash."""
     cell = np.int64(u >> _CELL_SHIFT)

@@ -27,9 +27,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from spinn_mam.backends.emulator import layout as L
+from spinn_mam.compiled.borrowing import njit_borrowing
 from spinn_mam.errors import UsageError
 from spinn_mam.network.spec import NetworkSpec
 from spinn_mam.partitioning.structures import DELAY_EXTENSION, Partition
@@ -138,7 +138,7 @@ def split_state(cores: SplitCores, n_parts: int, n_state: int) -> SplitState:
     )
 
 
-@njit(cache=True, nogil=True)
+@njit_borrowing
 def add_cores(t: Any, part: Any, segment: Any, receptor: Any, a: Any, b: Any, synapses: Any, net: Any, state: Any) -> None:
     """Replace the sums [a, b) of a segment by what its neuron cores make of their cores' shares.
 
@@ -159,7 +159,7 @@ def add_cores(t: Any, part: Any, segment: Any, receptor: Any, a: Any, b: Any, sy
         _add_shares(t, part, segment, receptor, a, b, synapses, net, state)
 
 
-@njit(cache=True, nogil=True)
+@njit_borrowing
 def _add_shares(t: Any, part: Any, segment: Any, receptor: Any, a: Any, b: Any, synapses: Any, net: Any, state: Any) -> None:
     """Clip the shares, add them, wrap and carry."""
     if state.walked[part, receptor] != t:
@@ -198,7 +198,7 @@ def walk(t: Any, part: Any, receptor: Any, synapses: Any, net: Any, state: Any) 
     raise NotImplementedError
 
 
-@njit(cache=True, nogil=True)
+@njit_borrowing
 def core_of(axon: Any, target: Any, slots: Any, net: Any) -> Any:
     """Find the synapse core that adds a spike of an axon, with a delay, to a neuron (a state index)."""
     of_target = net.core_segments[net.segment_of[target]]

@@ -29,6 +29,7 @@ from numba.extending import overload
 from spinn_mam.backends.emulator.kernels import N_EVENTS, Network, State, deliver
 from spinn_mam.backends.emulator.split_sums import core_of, walk
 from spinn_mam.backends.emulator.tasks import FIRST_ENTRY, FIRST_ROW, N_SLOTS, SLOT_LO
+from spinn_mam.compiled.borrowing import BORROWING, njit_borrowing
 from spinn_mam.compiled.words import prefetch
 
 #: Groups of synapses that are being fetched while others are added, so that their cache misses overlap.
@@ -76,7 +77,7 @@ def _places(n_parts: int, depth: int) -> int:
     return max(16, min(_PLACES_OF_STEP, _PLACES // (n_parts * 2 * depth)))
 
 
-@overload(deliver)
+@overload(deliver, jit_options=BORROWING)
 def _deliver(t: Any, part: Any, receptor: Any, synapses: Any, net: Any, state: Any) -> Any:
     return _deliver_stored if getattr(synapses, "instance_class", None) is Stored else None
 
@@ -100,7 +101,7 @@ def _deliver_stored(t: Any, part: Any, receptor: Any, synapses: Any, net: Any, s
     state.counters[part, N_EVENTS] += events
 
 
-@njit(cache=True, nogil=True)
+@njit_borrowing
 def _deal(t: int, part: int, receptor: int, synapses: Stored, net: Network, state: State) -> None:
     """Deal the groups of the spikes that first act in step t over the steps in which they are due.
 
@@ -135,7 +136,7 @@ def _deal(t: int, part: int, receptor: int, synapses: Stored, net: Network, stat
                 lo = hi
 
 
-@njit(cache=True, nogil=True)
+@njit_borrowing
 def _look_up(t: int, part: int, receptor: int, synapses: Stored, net: Network, state: State) -> int:
     """Add the groups that are due in step t by looking each one up in the tables, and count their synapses."""
     sums = state.sums[receptor, net.part_bounds[part] : net.part_bounds[part + 1]]
@@ -181,7 +182,7 @@ def _add(words: Any, start: int, end: int, sums: Any) -> int:
     return end - start
 
 
-@overload(walk)
+@overload(walk, jit_options=BORROWING)
 def _walk(t: Any, part: Any, receptor: Any, synapses: Any, net: Any, state: Any) -> Any:
     return _walk_stored if getattr(synapses, "instance_class", None) is Stored else None
 

@@ -33,6 +33,7 @@ from numba import njit
 
 from spinn_mam.backends.emulator import layout as L
 from spinn_mam.backends.emulator.drive import added16, mix_index
+from spinn_mam.compiled.borrowing import njit_borrowing
 from spinn_mam.compiled.words import (
     add,
     bit_and,
@@ -65,7 +66,7 @@ def n_dithered(thresholds: npt.NDArray[np.uint32]) -> int:
     return _FIRST + -(-max(0, n - _FIRST) // _MORE) * _MORE + 1
 
 
-@njit(cache=True, nogil=True)
+@njit_borrowing
 def dither(thresholds: Any, n: int, key: Any, out: Any) -> Any:
     """Cut the first n thresholds of a population to 16 bits for a step.
 
@@ -84,7 +85,7 @@ def dither(thresholds: Any, n: int, key: Any, out: Any) -> Any:
     return reached
 
 
-@njit(cache=True, nogil=True)
+@njit_borrowing
 def draw_counts(counts: Any, thresholds: Any, reached: int, key: Any, first: int, mixed: Any) -> None:
     """Draw the Poisson input of a block.
 
@@ -128,7 +129,7 @@ def _count(x: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
     return add(add(greater(x, a), greater(x, b)), add(greater(x, c), greater(x, d)))
 
 
-@njit(cache=True, nogil=True)
+@njit_borrowing
 def add_counts(sums: Any, counts: Any, weight: Any) -> None:
     """Add Poisson input to the sums of a block."""
     w = np.int32(weight)
@@ -148,7 +149,7 @@ def is_narrow(segments: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
     return narrow
 
 
-@njit(cache=True, nogil=True)
+@njit_borrowing
 def update_narrow(s: Any, v: Any, exc: Any, inh: Any, refract: Any, sums_exc: Any, sums_inh: Any, counts: Any, weight: int, spiked: Any) -> Any:
     """Do the time step of a block of a segment with narrow constants; return how many sums were cut to 16 bits.
 
@@ -219,7 +220,7 @@ def _receive(x: Any, high: Any, low: Any, down: Any) -> Any:
     return shift_right(add(multiply(x, high), shift_right(multiply(x, low), np.uint32(16))), down)
 
 
-@njit(cache=True, nogil=True)
+@njit_borrowing
 def update_wide(s: Any, v: Any, exc: Any, inh: Any, refract: Any, sums_exc: Any, sums_inh: Any, counts: Any, weight: int, spiked: Any) -> Any:
     """Do the time step of a block of any segment; see :func:`update_narrow`."""
     w, limit = np.int32(weight), np.int32(_SLOT_MAX)
