@@ -27,7 +27,7 @@ _KEPT = ("v", "exc", "inh", "refract", "n_history", "counters", "overflows")
 
 
 #: Arrays of the synapses that change with the spikes under way.
-_UNDER_WAY = ("rings", "row", "born", "inputs", "admitted", "due_at", "due_place", "batch", "open", "due", "n_due")
+_UNDER_WAY = ("rings", "row", "born", "inputs", "admitted", "due", "n_due")
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from numba import njit, prange
 
 from spinn_mam.backends.emulator.build import N_MOVED, N_SATURATED, N_TALLIES, N_ZERO, group_of_axons, slot_range
 from spinn_mam.backends.emulator.layout import Layout, most_spikes
-from spinn_mam.backends.emulator.redraw import BATCH, LANES, N_PLACES, N_RING, Procedural, weight_steps
+from spinn_mam.backends.emulator.redraw import N_PLACES, N_RING, Procedural, make_room, weight_steps
 from spinn_mam.backends.emulator.tasks import (
     CHUNKS,
     DELAYS,
@@ -108,9 +108,7 @@ class ProceduralStore:
             np.empty(places, np.int64),
             np.empty(inputs, np.uint64),
             np.full((layout.n_parts, 2), -1, np.int64),
-            *np.empty((2, layout.n_parts, int(rings[:, :, N_PLACES].max(initial=0))), np.uint64),
-            np.empty((layout.n_parts, BATCH + LANES), np.uint64),
-            np.empty((layout.n_parts, BATCH + 1), np.uint64),
+            make_room(layout.n_parts, int(rings[:, :, N_PLACES].max(initial=0))),
         )
 
 

@@ -39,12 +39,12 @@ from spinn_mam.backends.emulator.tasks import (
     row_key,
 )
 from spinn_mam.compiled.borrowing import BORROWING, njit_borrowing
-from spinn_mam.compiled.words import prefetch
+from spinn_mam.compiled.words import add, bit_and, bit_or, choose, greater, multiply, prefetch, shift_right, signed, subtract, unsigned
 from spinn_mam.fixed_point.ring_buffer import WEIGHT_MAX
 from spinn_mam.network.kernels import CELL_BITS, GOLDEN, draw, mix64
 
 #: Synapses that are drawn together, and those written at once whether they are wanted or not.
-BATCH, LANES = 1024, 8
+BATCH, LANES = 512, 8
 #: Columns of the table of spikes under way of each pair: first place and number of places, oldest and number, first hash input.
 FIRST_PLACE, N_PLACES, OLDEST, N_ACTIVE, FIRST_INPUT, N_RING = range(6)
 _LOW32 = np.uint64(0xFFFFFFFF)
@@ -52,6 +52,37 @@ _ZERO, _ONE, _BATCH, _LANES = np.uint64(0), np.uint64(1), np.uint64(BATCH), np.u
 _CELL_BITS = 32 - CELL_BITS
 _CELL_SHIFT, _CELL_MASK = np.uint32(_CELL_BITS), np.uint32((1 << _CELL_BITS) - 1)
 _EDGE_SHIFT, _EDGE_MASK = np.uint32(_CELL_BITS - 15), np.uint32(0x7FFF)
+
+
+class Room(NamedTuple):
+    """What each part works on within one step.
+
+    Attributes
+    ----------
+    at, place : ndarray of uint64, shape (n_parts, most places of a pair)
+        First count and place of the spikes of a group that are due.
+    inputs : ndarray of uint64, shape (n_parts, BATCH + LANES)
+        Of the hash, and then what it gives.
+    low, target, word : ndarray of uint32, shape (n_parts, BATCH)
+        Lower half of the hash, target, weight.
+    computed : ndarray of int8, shape (n_parts, BATCH + 8)
+        1 where the weight must be computed.
+    """
+
+    at: Any
+    place: Any
+    inputs: Any
+    low: Any
+    target: Any
+    word: Any
+    computed: Any
+
+
+def make_room(n_parts: int, n_places: int) -> Room:
+    """Make these arrays."""
+    lengths = (n_places, n_places, BATCH + LANES, BATCH, BATCH, BATCH, BATCH + 8)
+    kinds = (np.uint64, np.uint64, np.uint64, np.uint32, np.uint32, np.uint32, np.int8)
+    return Room(*(np.empty((n_parts, n), kind) for n, kind in zip(lengths, kinds, strict=True)))
 
 
 class Procedural(NamedTuple):
@@ -73,10 +104,7 @@ class Procedural(NamedTuple):
         Next input of the hash, by pair, task and place.
     admitted : ndarray of int64, shape (n_parts, 2)
         Last step whose spikes are under way.
-    due_at, due_place : ndarray of uint64, shape (n_parts, most places of a pair)
-        Room for the spikes of a group that are due in a step: their first count and their place.
-    batch, open : ndarray of uint64, shapes (n_parts, BATCH + LANES), (n_parts, BATCH + 1)
-        Room for synapses that are drawn together, and for those whose weight must be computed.
+    room : Room
     """
 
     task: Any
@@ -96,10 +124,7 @@ class Procedural(NamedTuple):
     born: Any
     inputs: Any
     admitted: Any
-    due_at: Any
-    due_place: Any
-    batch: Any
-    open: Any
+    room: Any
 
 
 @overload(deliver, jit_options=BORROWING)
@@ -204,7 +229,7 @@ def _deliver_group(t: int, part: int, g: int, synapses: Procedural, sums: Any, c
         ring[OLDEST] = ring[OLDEST] + 1 if ring[OLDEST] + 1 < n_places else 0
         ring[N_ACTIVE] -= 1
     n = ring[N_ACTIVE]
-    at, place = synapses.due_at[part], synapses.due_place[part]
+    at, place, inputs = synapses.room.at[part], synapses.room.place[part], synapses.room.inputs[part]
     next_place = ring[OLDEST]
     for e in range(n):
         slot = t - born[next_place] - pair[SLOT_LO]
@@ -215,7 +240,6 @@ def _deliver_group(t: int, part: int, g: int, synapses: Procedural, sums: Any, c
         at[e] = row[next_place] + slot * n_tasks * width
         prefetch(synapses.counts, np.int64(at[e]))
         next_place = next_place + 1 if next_place + 1 < n_places else 0
-    inputs, open_ = synapses.batch[part], synapses.open[part]
     for i in range(n_tasks):
         task = pair[TASK_LO] + i
         next_input = synapses.inputs[ring[FIRST_INPUT] + i * n_places :][:n_places]
@@ -235,7 +259,7 @@ def _deliver_group(t: int, part: int, g: int, synapses: Procedural, sums: Any, c
                     x += GOLDEN
                     m += _ONE
                     left -= _ONE
-                _add(inputs, open_, np.uint64(n_targets), steps, table, exact, own)
+                _add(_BATCH, part, synapses.room, np.uint64(n_targets), steps, table, exact, own)
                 m = _ZERO
             at_once = m
             while True:  # whole lanes, whether all are wanted or not: how often is easier to predict than how many
@@ -246,30 +270,43 @@ def _deliver_group(t: int, part: int, g: int, synapses: Procedural, sums: Any, c
                     break
                 x += GOLDEN * _LANES
             m += left
-        _add(inputs[:m], open_, np.uint64(n_targets), steps, table, exact, own)
+        _add(m, part, synapses.room, np.uint64(n_targets), steps, table, exact, own)
         counters[N_EVENTS] += np.int64(events)
 
 
 @njit_borrowing
-def _add(inputs: Any, open_: Any, n_targets: Any, steps: Any, quantiles: Any, exact: Any, sums: Any) -> None:
-    """Draw synapses of one task from their inputs of the hash, as :func:`spinn_mam.network.kernels.synapse` does, and add them."""
-    for j in range(min(len(inputs), BATCH)):
-        inputs[j] = mix64(inputs[j])
+def _add(n: Any, part: Any, room: Any, n_targets: Any, steps: Any, quantiles: Any, exact: Any, sums: Any) -> None:
+    """Draw n synapses of one task from their inputs of the hash, as :func:`spinn_mam.network.kernels.synapse` does, and add them.
+
+    One loop for each operation that has no vector form here (reading the table, adding), and for what lies between.
+    """
+    inputs, low, target, word, computed = room.inputs[part], room.low[part], room.target[part], room.word[part], room.computed[part]
     rise = np.int32(1) if exact[0] >= 0.0 else np.int32(-1)
-    n_open = _ZERO
-    for j in range(min(len(inputs), BATCH)):
-        h = inputs[j]
-        u = np.uint32(h & _LOW32)
-        entry = steps[np.uint64(u >> _CELL_SHIFT)]
-        place, edge = (u >> _EDGE_SHIFT) & _EDGE_MASK, entry >> np.uint32(16)
-        computed = place == edge or edge > _EDGE_MASK
-        w = np.int32(entry & np.uint32(0xFFFF)) + rise * np.int32(place > edge)
-        sums[((h >> np.uint64(32)) * n_targets) >> np.uint64(32)] += np.int32(0) if computed else w
-        open_[n_open] = h
-        n_open += np.uint64(computed)
-    for j in range(n_open):
-        h = open_[j]
-        sums[((h >> np.uint64(32)) * n_targets) >> np.uint64(32)] += _weight(np.uint32(h & _LOW32), quantiles, exact)
+    n = min(np.int64(n), BATCH)
+    for j in range(n):
+        inputs[j] = mix64(inputs[j])
+    for j in range(n):
+        low[j] = np.uint32(inputs[j] & _LOW32)
+        target[j] = np.uint32(((inputs[j] >> np.uint64(32)) * n_targets) >> np.uint64(32))
+    for j in range(n):
+        word[j] = steps[low[j] >> _CELL_SHIFT]
+    for j in range(n):
+        place, edge = signed(bit_and(shift_right(low[j], _EDGE_SHIFT), _EDGE_MASK)), signed(shift_right(word[j], np.uint32(16)))
+        above = greater(place, edge)
+        at_edge = subtract(greater(add(place, np.int32(1)), edge), above)
+        unsure = bit_or(at_edge, greater(edge, np.int32(_EDGE_MASK)))
+        w = add(signed(bit_and(word[j], np.uint32(0xFFFF))), multiply(rise, above))
+        word[j] = unsigned(choose(unsure, np.int32(0), w))
+        computed[j] = np.int8(unsure)
+    for j in range(n):
+        sums[target[j]] += np.int32(word[j])
+    computed[n : n + 8] = np.int8(0)
+    eight = computed.view(np.int64)
+    for k in range((n + 7) // 8):
+        if eight[k]:
+            for j in range(8 * k, 8 * k + 8):
+                if computed[j]:
+                    sums[target[j]] += _weight(low[j], quantiles, exact)
 
 
 @njit_borrowing
