@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -50,7 +51,9 @@ def theory(
     if "stabilise" in names and model == "mam":  # what the published in-degrees are, as this network's areas and sizes have them
         published = MeanField.of(load_model(model, model_settings(model, None, areas, surface)).network())
         reference = published.in_degrees
-    shown = show_theory(spec, names, starts=starts, seed=seed, reference=reference, progress=lambda text: typer.echo(text, err=True), out=out)
+    shown = show_theory(
+        spec, names, starts=starts, seed=seed, reference=reference, progress=lambda text: typer.echo(text, err=True), out=out, command=sys.argv
+    )
     if as_json:
         typer.echo(json.dumps(shown.data, indent=1, allow_nan=False))
         return

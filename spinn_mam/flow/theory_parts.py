@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from rich.table import Table
 
 from spinn_mam.errors import UsageError
+from spinn_mam.models.mam.in_degrees import write_in_degrees
 from spinn_mam.models.theory import (
     FixedPoint,
     MeanField,
@@ -32,6 +33,7 @@ from spinn_mam.models.theory import (
 from spinn_mam.models.theory.fixed_points import newton
 from spinn_mam.models.theory.stabilise import HIGHEST_KAPPA, TARGET_KAPPA, changeable, stabilising_step, with_weights_everywhere
 from spinn_mam.network.spec import FloatArray, NetworkSpec
+from spinn_mam.provenance import command_line
 from spinn_mam.report import theory_figures, theory_tables
 
 #: Frequencies of the linear response (Hz).
@@ -156,7 +158,15 @@ PARTS: Mapping[str, Callable[[Shown], None]] = {
 
 
 def show_theory(
-    spec: NetworkSpec, parts: list[str], *, starts: int, seed: int, reference: FloatArray | None, progress: Callable[[str], None], out: Path | None
+    spec: NetworkSpec,
+    parts: list[str],
+    *,
+    starts: int,
+    seed: int,
+    reference: FloatArray | None,
+    progress: Callable[[str], None],
+    out: Path | None,
+    command: Sequence[str] = (),
 ) -> Shown:
     """Compute parts of the theory of a network, and write figures, numbers and stabilised in-degrees to a folder if there is one.
 
@@ -178,6 +188,6 @@ def show_theory(
         for name, figure in shown.figures.items():
             figure.savefig(out / f"{name}.png", dpi=150)
         if shown.in_degrees is not None:
-            np.save(out / "in_degrees.npy", shown.in_degrees)
+            write_in_degrees(out / "in_degrees.npz", shown.in_degrees, {"title": "in-degrees after stabilisation", "command": command_line(command)})
         (out / "theory.json").write_text(json.dumps(shown.data, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return shown

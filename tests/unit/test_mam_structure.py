@@ -11,6 +11,7 @@ from spinn_mam.errors import DocumentError, UsageError
 from spinn_mam.models import load_model
 from spinn_mam.models.mam import network, tables
 from spinn_mam.models.mam.areas import AREAS
+from spinn_mam.models.mam.in_degrees import read_in_degrees, write_in_degrees
 from spinn_mam.models.mam.network import derive, matrices
 from spinn_mam.models.mam.rates import recorded_rates
 from spinn_mam.models.mam.structure import Structure, derived_structure, structure
@@ -220,8 +221,25 @@ def test_a_matrix_of_the_users_own(tmp_path: Path) -> None:
         np.save(tmp_path / "wrong.npy", wrong)
         with pytest.raises(DocumentError, match="in-degrees"):
             load_model("mam", [f"anatomy.in_degrees={tmp_path / 'wrong.npy'}"]).network()
-    with pytest.raises(UsageError, match="use published, unstabilised, or the path"):
+    with pytest.raises(UsageError, match="use own, published, unstabilised, or the path"):
         load_model("mam", ["anatomy.in_degrees=mine"]).network()
+
+
+def test_a_table_of_in_degrees(tmp_path: Path) -> None:
+    K = matrices(load_model("mam").content).K  # type: ignore[arg-type]
+    table = tmp_path / "K.npz"
+    write_in_degrees(table, K / 2, {"command": "halved"})
+    assert np.array_equal(read_in_degrees(str(table), 254), K / 2)
+    first = table.read_bytes()
+    write_in_degrees(table, K / 2, {"command": "halved"})
+    assert table.read_bytes() == first
+    assert load_model("mam", [f"anatomy.in_degrees={table}"]).network().n_synapses == pytest.approx(24_126_516_728 / 2, rel=1e-6)
+    with pytest.raises(DocumentError, match="in-degrees of 254 populations for a network of 8"):
+        read_in_degrees(str(table), 8)
+    table.write_bytes(first[:100])
+    for wrong in (table, tmp_path / "none.npz"):
+        with pytest.raises(UsageError, match="no table of in-degrees"):
+            load_model("mam", [f"anatomy.in_degrees={wrong}"]).network()
 
 
 def test_whole_areas_have_the_neurons_of_the_hemisphere() -> None:
