@@ -34,7 +34,7 @@ lint: $(VENV)/.all
 SEEDS ?= 1-7
 T_SIM ?= 2500
 reference: $(VENV)/.all
-	$(BIN)/python -m spinn_mam.nest_reference pd14 --seeds $(SEEDS) --t-sim $(T_SIM) \
+	$(BIN)/spinn-mam reference pd14 --seeds $(SEEDS) --t-sim $(T_SIM) \
 	  --write spinn_mam/nest_reference/data/pd14-poisson.json
 
 docs: $(VENV)/.all

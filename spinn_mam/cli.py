@@ -22,7 +22,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from spinn_mam import __version__, bench_commands, board_commands, result_commands, theory_commands
+from spinn_mam import __version__, bench_commands, board_commands, reference_commands, result_commands, theory_commands
 from spinn_mam.errors import AccuracyError, RunFailedError, SpinnMamError, UsageError
 
 app = typer.Typer(
@@ -319,13 +319,14 @@ def compare(
     """Compare a run with a reference; exits with 6 if it fails."""
     from spinn_mam.comparison import PROTOCOLS, ReferenceStatistics, comparison_table
     from spinn_mam.comparison import compare as compare_statistics
+    from spinn_mam.comparison.mean_field import some
     from spinn_mam.flow.run import find_recording
     from spinn_mam.flow.settings import one_of
 
     one_of("--protocol", protocol, tuple(PROTOCOLS))
     recording = find_recording(run_folder)
     if not reference.is_file():
-        raise UsageError(f"REFERENCE {reference}: no such file; give reference statistics (.json), as python -m spinn_mam.nest_reference makes them")
+        raise UsageError(f"REFERENCE {reference}: no such file; give reference statistics (.json), as 'spinn-mam reference' makes them")
     comparison = compare_statistics(recording, ReferenceStatistics.load(reference), protocol)
     if as_json:
         typer.echo(json.dumps(comparison.to_metrics(), indent=1, allow_nan=False))
@@ -334,10 +335,10 @@ def compare(
         console().print(f"verdict: {comparison.verdict}")
     if comparison.verdict == "fail":
         failed = [f"{r.statistic} of {r.population}" for r in comparison.rows if not r.passed and not r.weak]
-        raise AccuracyError(f"the run does not agree with the reference: {', '.join(failed)}")
+        raise AccuracyError(f"the run does not agree with the reference: {some(failed, 12)}")
 
 
-for verb in (theory_commands.theory, result_commands.plot, result_commands.export, result_commands.cite):
+for verb in (theory_commands.theory, reference_commands.reference, result_commands.plot, result_commands.export, result_commands.cite):
     app.command()(verb)
 
 

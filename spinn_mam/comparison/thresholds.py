@@ -21,7 +21,7 @@ Method, all rows together
     Each row has level alpha / (number of rows); by Bonferroni's inequality the verdict then fails for at most alpha of correct
     runs, however rows depend on each other.
 Cost
-    One or two seconds for the simulation, remembered within a process.
+    One or two seconds for the simulation, remembered within a process; ten times that for the thousand rows of 254 populations.
 Check
     The statistical tests simulate the false-alarm rate, of this model with populations of different k, and of the whole verdict
     on surrogate ensembles.
@@ -29,6 +29,7 @@ Check
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -45,6 +46,8 @@ MIN_SEEDS = 3
 SCATTER_SAFETY = 1.5
 #: Dimensions simulated; values between are interpolated.
 DIMENSIONS = (1, 2, 3, 4, 6, 8, 12, 16, 32)
+#: Ensembles simulated at once, how many times at least, and how many ratios have to lie beyond the critical one.
+N_ENSEMBLES, N_PARTS, BEYOND = 10_000, 4, 20
 
 
 def distance_thresholds(distances: FloatArray, level: float, *, power: int) -> FloatArray:
@@ -98,15 +101,16 @@ def critical_ratio(n_seeds: int, scatter: float, level: float, power: int) -> fl
 
 
 @lru_cache(maxsize=32)
-def _simulated(n_seeds: int, level: float, power: int, n_ensembles: int = 40_000) -> tuple[FloatArray, FloatArray]:
+def _simulated(n_seeds: int, level: float, power: int) -> tuple[FloatArray, FloatArray]:
     """Return the expected scatter and the critical ratio for each of DIMENSIONS."""
+    n_parts = max(N_PARTS, math.ceil(BEYOND / (level * N_ENSEMBLES)))
     rng = np.random.default_rng(20180523)
     i, j = np.triu_indices(n_seeds, k=1)
     scatters, ratios = [], []
     for k in DIMENSIONS:
         ratio, scatter = [], []
-        for _ in range(4):
-            x = rng.standard_normal((n_ensembles // 4, n_seeds + 1, k))
+        for _ in range(n_parts):
+            x = rng.standard_normal((N_ENSEMBLES, n_seeds + 1, k))
             inner = x @ x.transpose(0, 2, 1)
             norm = np.einsum("rii->ri", inner)
             squared = np.maximum(norm[:, :, None] + norm[:, None, :] - 2 * inner, 1e-20)

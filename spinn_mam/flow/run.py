@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 from rich.console import Console
 
-from spinn_mam.comparison import Comparison, comparison_table
+from spinn_mam.comparison import Comparison, MeanFieldCheck, check_mean_field, comparison_table
 from spinn_mam.errors import AccuracyError, DocumentError, UsageError
 from spinn_mam.flow import engine
 from spinn_mam.flow.engine import Results
@@ -21,7 +22,8 @@ from spinn_mam.flow.progress import Reporter
 from spinn_mam.flow.settings import RunSettings
 from spinn_mam.flow.stages import RECORDING, STAGES, build_stages, stage_folder, write_json
 from spinn_mam.models import NetworkModel
-from spinn_mam.models.theory.regime import agreement, regime_lines
+from spinn_mam.models.mam.network import is_published_ground_state
+from spinn_mam.models.theory.regime import predict, regime_lines
 from spinn_mam.network.spec import NetworkSpec
 from spinn_mam.provenance import manifest
 from spinn_mam.real_time.prediction import RealTime
@@ -94,10 +96,13 @@ def _finish(
     for line in tables.summary_lines(metrics):
         _say(console, line)
     if result.theory is not None:
-        _say(console, result.theory.line())
+        for line in result.theory.lines():
+            _say(console, line)
     _say(console, f"report: {folder / 'report.html'}", "bold")
     if isinstance(result.comparison, Comparison) and result.comparison.verdict == "fail":
         raise AccuracyError(f"the run does not agree with its reference ({result.comparison.protocol}); see {folder / 'report.html'}")
+    if result.theory is not None and result.theory.verdict == "fail":
+        raise AccuracyError(f"the run does not agree with mean-field theory, which holds for this network; see {folder / 'report.html'}")
 
 
 def _say(console: Console, line: str, style: str | None = None) -> None:
@@ -174,8 +179,25 @@ def _result(settings: RunSettings, model: NetworkModel, spec: NetworkSpec, resul
         comparison=results.get("comparison"),
         energy=results.get("energy"),
         real_time=results.get("real-time"),
-        theory=agreement(spec, results["simulation"].rates()),
+        theory=_beside_theory(spec, results["simulation"], results.get("comparison")),
         stage_times_s=times,
+    )
+
+
+def _beside_theory(spec: NetworkSpec, recording: Recording, comparison: Comparison | str | None) -> MeanFieldCheck | None:
+    """Put a run beside mean-field theory; None where that has nothing to say."""
+    predicted = predict(spec)
+    if predicted is None:
+        return None
+    rates = recording.rates()
+    return check_mean_field(
+        predicted.names,
+        np.array([rates[name] for name in predicted.names]),
+        predicted.rates,
+        predicted.doubts,
+        recording.duration_ms,
+        ground_state=is_published_ground_state(spec),
+        comparison=comparison if isinstance(comparison, Comparison) else None,
     )
 
 
@@ -201,7 +223,7 @@ def _metrics(result: RunResult, settings: RunSettings) -> dict[str, Any]:
         "run": {key: value for key, value in run.items() if value is not None} | {"rates": recording.rates()},
     }
     if result.theory is not None:
-        metrics["theory"] = {key: value for key, value in dataclasses.asdict(result.theory).items() if value is not None}
+        metrics["theory"] = result.theory.to_metrics()
     if result.deployment is not None:
         metrics["mapping"] = dict(result.deployment.metrics)
     if isinstance(result.comparison, Comparison):

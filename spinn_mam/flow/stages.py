@@ -358,7 +358,7 @@ def _reference(settings: RunSettings, spec: NetworkSpec) -> tuple[ReferenceStati
     if path is None:
         why = (
             f"no reference statistics ship for {spec.model} at N_scaling {spec.N_scaling:g}, K_scaling {spec.K_scaling:g} "
-            f"with {spec.drive} drive and these parameters; make your own with python -m spinn_mam.nest_reference and give it with --reference."
+            f"with {spec.drive} drive and these parameters; make your own with spinn-mam reference and give it with --reference."
         )
         return None, "none", why
     reference = ReferenceStatistics.load(path)
@@ -375,6 +375,11 @@ def _check_reference(settings: RunSettings, spec: NetworkSpec, reference: Refere
                 f"--reference {settings.reference}: it has {size} neurons in {name}, this network has {there}: "
                 "give a reference of the same model and scale, or none"
             )
+    made = reference.provenance
+    same = made.get("backend") == settings.backend == "emulator" and made.get("dynamics_digest") == spec.dynamics_digest()
+    if same and settings.seed in reference.seeds:
+        seeds = ", ".join(map(str, reference.seeds))
+        raise UsageError(f"--seed {settings.seed} is a seed of the reference itself, which says nothing: give another than {seeds}")
     try:
         reference.window_for(settings.t_sim)
     except UsageError as error:

@@ -11,14 +11,15 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from spinn_mam.comparison import Comparison
+from spinn_mam.comparison import Comparison, MeanFieldCheck
+from spinn_mam.comparison.verdict import ALL, overall_lines
 from spinn_mam.deployment import Deployment
 from spinn_mam.energy.constants import load_power_constants
 from spinn_mam.energy.literature import literature_rows
 from spinn_mam.energy.metered_run import check_metered_run
 from spinn_mam.energy.model import EnergyEstimate
 from spinn_mam.models import NetworkModel
-from spinn_mam.models.theory.regime import Agreement, regime_lines
+from spinn_mam.models.theory.regime import regime_lines
 from spinn_mam.multi_area.areas import find_areas
 from spinn_mam.network.spec import NetworkSpec
 from spinn_mam.partitioning.route_balanced import link_loads
@@ -54,7 +55,7 @@ class RunResult:
     energy : EnergyEstimate or None
     real_time : RealTime, str or None
         A text says why the cores' time is not modelled.
-    theory : Agreement or None
+    theory : MeanFieldCheck or None
         Rates beside mean-field theory, where it has a state.
     stage_times_s : mapping
         Wall time of each stage (s).
@@ -69,7 +70,7 @@ class RunResult:
     comparison: Comparison | str | None
     energy: EnergyEstimate | None
     real_time: RealTime | str | None
-    theory: Agreement | None
+    theory: MeanFieldCheck | None
     stage_times_s: Mapping[str, float]
 
 
@@ -144,7 +145,8 @@ def report_content(result: RunResult, manifest: Mapping[str, Any]) -> ReportCont
         numbers.append(KeyNumber("Cores", f"{metrics['cores']:,}", f"{metrics['chips']} chips, {metrics['boards_used']} boards"))
         numbers.append(KeyNumber("Mapping", f"{metrics['wall_time_s']:.2f} s", f"busiest link {metrics['busiest_link_spikes_per_s']:,.0f} spikes/s"))
     if result.theory is not None:
-        most = f"rms of rates over populations; most {result.theory.largest:+.2f}, {result.theory.population}"
+        worst = result.theory.worst
+        most = f"rms of rates over populations; most {worst.run - worst.theory:+.2f}, {worst.population}"
         numbers.append(KeyNumber("Beside theory", f"{result.theory.rms:.3f} spikes/s", most))
     why = comparison if isinstance(comparison, str) else "no comparison was made."
     content: dict[str, Any] = {}
@@ -159,7 +161,8 @@ def report_content(result: RunResult, manifest: Mapping[str, Any]) -> ReportCont
         )
     else:
         content |= {name: pictures.pop(name) for name in ("raster", "rates") if name in pictures}
-    content["analysis"] = (*pictures.values(), *board)
+    theory = () if result.theory is None else (_theory_table(result.theory),)
+    content["analysis"] = (*pictures.values(), *theory, *board)
     if isinstance(comparison, Comparison):
         content["verdict"] = Verdict(comparison.verdict, _verdict_sentence(comparison))
         content["accuracy"] = _accuracy_table(comparison)
@@ -230,7 +233,8 @@ def _pictures(of: Shown) -> dict[str, Picture]:
 def _verdict_sentence(c: Comparison) -> str:
     deciding = sum(not row.weak for row in c.rows)
     return (
-        f"{c.window_ms / 1000:g} s windows against {len(c.seeds)} NEST seeds, protocol {c.protocol}: {deciding} of {len(c.rows)} statistics decide; "
+        f"{c.window_ms / 1000:g} s windows against {len(c.seeds)} reference seeds, protocol {c.protocol}: "
+        f"{deciding} of {len(c.rows)} statistics decide; "
         f"a correct run fails at most {c.false_alarm:.0%} of the time"
     )
 
@@ -241,10 +245,11 @@ SHORT_NAMES = {"mean_rate": "mean", "synchrony": "sync.", "rate": "rates", "cv_i
 
 def _accuracy_table(c: Comparison) -> Table:
     """Make the first screen's table: each value as a share of its threshold, so that above 100 % fails."""
-    statistics = list(dict.fromkeys(row.statistic for row in c.rows))
-    by = {(row.population, row.statistic): row for row in c.rows}
+    single = [row for row in c.rows if row.population != ALL]
+    statistics = list(dict.fromkeys(row.statistic for row in single))
+    by = {(row.population, row.statistic): row for row in single}
     rows = []
-    for population in dict.fromkeys(row.population for row in c.rows):
+    for population in dict.fromkeys(row.population for row in single):
         cells: list[Any] = [population]
         for statistic in statistics:
             row = by[population, statistic]
@@ -254,7 +259,19 @@ def _accuracy_table(c: Comparison) -> Table:
             cells.append(Cell(f"{share:.0%}" if np.isfinite(share) else "-", mark, title=title))
         rows.append(tuple(cells))
     note = "Value over threshold: above 100 % fails. Weak cells have too little data and do not decide."
+    note = " ".join([note, *(f"{line[0].upper()}{line[1:]}." for line in overall_lines(c))])
     return Table(("", *(SHORT_NAMES.get(s, s) for s in statistics)), tuple(rows), note=note)
+
+
+def _theory_table(check: MeanFieldCheck) -> Table:
+    """Make the table of rates beside theory, those of the seeds between them where there are any."""
+    rows = []
+    for row in check.rows:
+        seeds = "-" if not np.isfinite(row.tolerance) else f"{row.seeds:.3f} ± {row.tolerance:.3f}"
+        mark: Mark = "weak" if row.run_agrees is None else "pass" if row.run_agrees else "fail"
+        rows.append((row.population, Cell(f"{row.run:.3f}", mark), seeds, f"{row.theory:.3f}", row.doubt))
+    columns = ("population", "run (spikes/s)", "seeds ± tolerance", "theory", "theory in doubt")
+    return Table(columns, tuple(rows), "Rates beside mean-field theory", " ".join(f"{line}." for line in check.lines()))
 
 
 def _board_table(board: Mapping[str, Any]) -> Table:

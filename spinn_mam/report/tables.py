@@ -38,7 +38,7 @@ def rates_table(recording: Recording, spec: NetworkSpec, comparison: Comparison 
     table = Table(box=box.SIMPLE_HEAD, title=f"Mean rates over {recording.duration_ms / 1000:g} s (spikes/s)", title_justify="left")
     table.add_column("population")
     reference = reference_rates(comparison) if isinstance(comparison, Comparison) else {}
-    for heading in ("run", "published") + (("NEST reference", "difference") if reference else ()):
+    for heading in ("run", "published") + (("reference", "difference") if reference else ()):
         table.add_column(heading, justify="right")
     rates = recording.rates()
     for i, population in enumerate(spec.populations):

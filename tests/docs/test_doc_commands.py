@@ -2,8 +2,6 @@
 
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +64,20 @@ def invoke(args: list[str]) -> None:
 
 def test_there_are_commands() -> None:
     assert len(ALL) > 25
-    assert {args[0] for _, args in ALL} == {"run", "plan", "show", "theory", "machines", "compare", "plot", "export", "cite", "board", "bench"}
+    assert {args[0] for _, args in ALL} == {
+        "run",
+        "plan",
+        "show",
+        "theory",
+        "reference",
+        "machines",
+        "compare",
+        "plot",
+        "export",
+        "cite",
+        "board",
+        "bench",
+    }
 
 
 @pytest.mark.parametrize("args", [args for _, args in ALL], ids=[f"{page.stem}: {' '.join(args)}"[:80] for page, args in ALL])
@@ -124,16 +135,6 @@ def test_make_targets_exist() -> None:
     told = {args[0] for page in PAGES for args in commands(page, "make")}
     assert {"run", "test", "docs", "reference", "test-slow"} <= told
     assert told <= targets
-
-
-def test_flags_of_the_reference_command_exist() -> None:
-    command = [sys.executable, "-m", "spinn_mam.nest_reference", "--help"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    told = {
-        flag for page in PAGES for line in TEXT[page].split("\n") if "spinn_mam.nest_reference" in line for flag in re.findall(r"--[a-z-]+", line)
-    }
-    assert len(told) >= 4
-    assert not [flag for flag in told if flag not in said]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[page.stem for page in PAGES])

@@ -309,10 +309,13 @@ def test_a_missing_extra_says_what_to_install(invoke: Invoke, monkeypatch: pytes
 
 @pytest.fixture(scope="module")
 def references(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Reference statistics of four runs like the finished one, and of another scale."""
+    """Reference statistics of four runs like the finished one, but for their first spikes; of that run itself; and of another scale."""
     folder = tmp_path_factory.mktemp("references")
     recording = Recording.load(finished / "03-simulation" / "recording")
-    build_reference_statistics([recording] * 4, [1, 2, 3, 4], windows_ms=(20.0,)).save(folder / "same.json")
+    steps = (recording.dt, recording.start_step, recording.stop_step)
+    like = [Recording(recording.names, recording.sizes, *steps, recording.step[k:], recording.neuron[k:]) for k in (1, 2, 3, 4)]
+    build_reference_statistics(like, [1, 2, 3, 4], windows_ms=(20.0,)).save(folder / "same.json")
+    build_reference_statistics([*like[:3], recording], [1, 2, 3, 4], windows_ms=(20.0,)).save(folder / "itself.json")
     other = Recording(
         recording.names, tuple(s + 1 for s in recording.sizes), *(getattr(recording, f) for f in ("dt", "start_step", "stop_step", "step", "neuron"))
     )
@@ -342,6 +345,7 @@ def test_compare_with_wrong_arguments(invoke: Invoke, references: Path, finished
         ((finished / "metrics.json", references / "same.json"), "there is no folder"),
         ((finished, finished / "metrics.json"), "metrics.json at 'names'"),
         ((finished, references / "other.json"), "compare with a reference of the same scale"),
+        ((finished, references / "itself.json"), "the run is seed 4 of the reference itself"),
         ((finished, references / "same.json", "--protocol", "x"), "--protocol x: use one of"),
     )
     for arguments, message in cases:

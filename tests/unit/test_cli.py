@@ -15,7 +15,7 @@ from rich.console import Console
 from spinn_mam import __version__, cli
 from spinn_mam.errors import AccuracyError, BackendUnavailableError, DoesNotFitError, RunFailedError, UsageError, Violation
 
-VERBS = ("run", "plan", "show", "machines", "compare", "theory", "plot", "export", "cite", "board", "bench")
+VERBS = ("run", "plan", "show", "machines", "compare", "theory", "reference", "plot", "export", "cite", "board", "bench")
 TWO_WORDS = ("board serve", "board run", "bench board", "bench emulator")
 SMALL = ("pd14", "--n-scaling", "0.02", "--k-scaling", "0.05")
 Invoke = Callable[..., tuple[int, str, str]]

@@ -275,3 +275,36 @@ def test_extra_populations_of_the_run_are_ignored(reference):
     more = Recording(("E", "I", "source"), (400, 300, 10), run.dt, run.start_step, run.stop_step, run.step, run.neuron)
     assert compare(more, reference).rows == compare(run, reference).rows
     assert len(analyse(more)[0]) == 3
+
+
+def of_many(seed: int, factors: float | np.ndarray = 1.0) -> Recording:
+    """Sixty populations of 100 neurons, which fire independently at rates that differ between populations and, by 3 %, between runs."""
+    rng = np.random.default_rng(seed)
+    names = [f"V{k // 8}-{k % 8}" for k in range(60)]
+    rate = np.linspace(1.0, 9.0, 60) * rng.normal(1.0, 0.03, 60) * factors
+    neuron = np.repeat(np.arange(6000), rng.poisson(np.repeat(rate, 100)))
+    spikes = np.unique(rng.integers(0, 10_000, len(neuron)) * 10_000 + neuron)
+    return Recording(names, [100] * 60, 0.1, 1, 10_001, spikes // 10_000 + 1, (spikes % 10_000).astype(np.int32))
+
+
+def test_many_populations_are_judged_together_where_each_alone_says_little() -> None:
+    reference = build_reference_statistics([of_many(seed) for seed in range(5)], range(5))
+    verdicts = []
+    for seed in range(10, 16):
+        right = compare(of_many(seed), reference)
+        verdicts.append(right.verdict)
+        (row,) = [row for row in right.rows if row.statistic == "rms_rate"]
+        assert not row.weak
+        assert row.typical < row.threshold < 1.6 * row.typical
+    assert verdicts == ["pass"] * 6
+    # every other population 12 % up, the others 12 % down: no mean rate tells
+    wrong = compare(of_many(20, np.where(np.arange(60) % 2, 1.12, 0.88)), reference)
+    (row,) = [row for row in wrong.rows if row.statistic == "rms_rate"]
+    assert not row.passed
+    assert wrong.verdict == "fail"
+    assert "rms_rate" in wrong.to_metrics()
+    file = io.StringIO()
+    Console(file=file, width=120).print(comparison_table(wrong))
+    shown = file.getvalue()
+    assert "all populations together, mean rates, root mean square" in shown
+    assert len([line for line in shown.splitlines() if line.strip().startswith("V")]) == 8  # an area a line

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from spinn_mam.models import load_model
-from spinn_mam.models.theory import stationary_rates
-from spinn_mam.models.theory.regime import agreement, regime, regime_lines
+from spinn_mam.models.theory.regime import predict, regime, regime_lines
 from spinn_mam.network.spec import Distribution, NetworkSpec, NeuronParameters, PoissonDrive, Population, Projection
 
 NEURON = NeuronParameters(250.0, 10.0, 0.5, 0.5, -65.0, -65.0, -50.0, 2.0)
@@ -55,14 +54,18 @@ def test_down_scaling_leaves_the_regime_and_is_told() -> None:
     assert tenth == pytest.approx(full * 10.0**0.5, rel=1e-4)  # synapse numbers are whole
 
 
-def test_agreement_names_the_worst_population() -> None:
-    spec = load_model("pd14").network()
-    rates = dict(zip(spec.names, stationary_rates(spec).tolist(), strict=True))
-    equal = agreement(spec, rates)
-    assert equal is not None
-    assert (equal.rms, equal.largest) == (0.0, 0.0)
-    assert equal.correlation == pytest.approx(1.0)
-    off = agreement(spec, rates | {"L5E": rates["L5E"] - 2.0})
-    assert off is not None
-    assert (off.population, off.largest, off.rms) == ("L5E", pytest.approx(-2.0), pytest.approx(2.0 / 8**0.5))
-    assert "rms 0.707 spikes/s, most -2.000 (L5E)" in off.line()
+def test_a_prediction_says_where_theory_is_in_doubt() -> None:
+    full = predict(load_model("mam").network())
+    assert full is not None
+    assert len(full.names) == 254
+    silent = {name for name, doubt in zip(full.names, full.doubts, strict=True) if doubt}
+    assert silent == {name for name, rate in zip(full.names, full.rates, strict=True) if rate < 0.1}
+    assert {"TH-6E", "46-6E"} <= silent
+    model = load_model("mam", ["areas.simulated=V1"])
+    few = predict(model.network(0.005, 0.005))
+    crowded = predict(model.network(0.02, 1.0))
+    assert few is not None
+    assert crowded is not None
+    assert {doubt.partition(":")[0] for doubt in few.doubts} == {"few strong inputs"}
+    assert {doubt.partition(":")[0] for doubt in crowded.doubts} == {"shared inputs"}
+    assert predict(load_model("mam", ["areas.simulated=V1"]).network()).doubts == ("",) * 8  # type: ignore[union-attr]

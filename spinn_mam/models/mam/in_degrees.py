@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Mapping
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -63,7 +64,7 @@ def write_in_degrees(path: Path, matrix: FloatArray, head: Mapping[str, str]) ->
         What it is, such as the command that made it.
     """
     there = np.argwhere(matrix > LEAST)
-    words = {key: np.array(value) for key, value in {"format": FORMAT, **head}.items()}
+    words: dict[str, Any] = {key: np.array(value) for key, value in {"format": FORMAT, **head}.items()}
     index = there.astype(np.min_scalar_type(len(matrix)))
     np.savez_compressed(path, **words, n_populations=np.array(len(matrix)), index=index, in_degree=matrix[tuple(there.T)])
 

@@ -255,6 +255,13 @@ def metastable(model: MultiAreaDocument) -> bool:
     return model.synapses.cc_weights_factor.value > 1.0 or model.synapses.cc_weights_I_factor.value > 1.0
 
 
+def is_published_ground_state(spec: NetworkSpec) -> bool:
+    """Whether this is the published network at full scale with all areas and in its ground state, value for value."""
+    if spec.N_scaling != 1.0 or spec.K_scaling != 1.0 or len(spec.populations) < len(AREAS):
+        return False
+    return spec.dynamics_digest() == derive(validate(resolve("mam"))).dynamics_digest()
+
+
 def expected_rates(model: MultiAreaDocument, net: Matrices, full: NetworkSpec) -> tuple[FloatArray, str]:
     """Return rates to expect where no result depends on them (the mapping), and where they come from.
 

@@ -21,7 +21,6 @@ Reference
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,50 +32,48 @@ from spinn_mam.network.spec import FloatArray, NetworkSpec
 
 #: Skewness beyond which a warning is given: 32 areas at K = 0.2 (0.54) have the rates of theory within 0.36 spikes/s rms.
 MUCH = 0.75
+#: Rate (spikes/s) below which the rate depends so steeply on the input that a small error of theory is a large one of the rate.
+NEAR_SILENCE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
-    """Rates of a run beside those that theory predicts for the same network.
+class Prediction:
+    """Rates that theory predicts for a network, and where it is not expected to hold.
 
     Attributes
     ----------
-    rms, largest : float
-        Of the differences over populations (spikes/s).
-    population : str
-        With the largest difference.
-    correlation : float or None
-        Over populations; None if rates do not vary.
+    names : tuple of str
+        Populations of neurons.
+    rates : ndarray, shape (n,)
+        Spikes/s.
+    doubts : tuple of str
+        A kind and, after a colon, a number; empty where the theory's premises hold.
     """
 
-    rms: float
-    largest: float
-    population: str
-    correlation: float | None
-
-    def line(self) -> str:
-        """Say it in a line."""
-        r = "" if self.correlation is None else f", correlation {self.correlation:.4f}"
-        return f"beside mean-field theory, population by population: rms {self.rms:.3f} spikes/s, most {self.largest:+.3f} ({self.population}){r}"
+    names: tuple[str, ...]
+    rates: FloatArray
+    doubts: tuple[str, ...]
 
 
-def agreement(spec: NetworkSpec, rates: Mapping[str, float]) -> Agreement | None:
-    """Compare rates (spikes/s) with theory; None if it has no stable state, or does not know such networks."""
+def predict(spec: NetworkSpec) -> Prediction | None:
+    """Predict the rates of a network (spikes/s); None if theory has no stable state, or does not know such networks."""
     try:
         expected = stationary_rates(spec)
+        found = regime(spec)
     except (UsageError, RunFailedError):
         return None
     own = [i for i, p in enumerate(spec.populations) if not p.is_source]
-    measured = np.array([rates[spec.names[i]] for i in own])
-    difference = measured - expected[own]
-    worst = int(np.argmax(np.abs(difference)))
-    varies = len(own) > 1 and measured.std() > 0 and expected[own].std() > 0
-    return Agreement(
-        float(np.sqrt(np.mean(difference**2))),
-        float(difference[worst]),
-        spec.names[own[worst]],
-        float(np.corrcoef(measured, expected[own])[0, 1]) if varies else None,
-    )
+    doubts = []
+    for rate, skewness, fill in zip(expected[own].tolist(), found.skewness.tolist(), found.fill.tolist(), strict=True):
+        if abs(skewness) > MUCH:
+            doubts.append(f"few strong inputs: skewness {skewness:.2f}")
+        elif fill > 1.0:
+            doubts.append(f"shared inputs: {fill:.1f} synapses for each pair of neurons")
+        elif rate < NEAR_SILENCE:
+            doubts.append(f"near silence: {rate:.2g} spikes/s")
+        else:
+            doubts.append("")
+    return Prediction(tuple(spec.names[i] for i in own), expected[own], tuple(doubts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +91,8 @@ class Regime:
         From reset to threshold, of that target.
     fullest, pair : float, str
         Most synapses for each pair of neurons of two populations, and which two; beyond 1 each source is there more than once in the mean.
+    fill : ndarray, shape (n,)
+        The same by target population.
     """
 
     names: tuple[str, ...]
@@ -103,6 +102,7 @@ class Regime:
     room_mV: float
     fullest: float
     pair: str
+    fill: FloatArray
 
 
 def regime(spec: NetworkSpec) -> Regime:
@@ -127,6 +127,7 @@ def regime(spec: NetworkSpec) -> Regime:
         neurons[int(t)].V_th - neurons[int(t)].V_reset,
         float(fill[a, b]),
         f"{field.names[b]} onto {field.names[a]}",
+        fill.max(axis=1),
     )
 
 
