@@ -17,7 +17,7 @@ from typing import Any
 from numba import njit
 
 #: What the compiler is told, for :func:`numba.extending.overload` too.
-BORROWING = {"_nrt": False}
+BORROWING: Any = {"_nrt": False}
 
 #: Decorator of functions of the time loop.
 njit_borrowing: Any = njit(cache=True, nogil=True, **BORROWING)

@@ -136,7 +136,7 @@ class Execution:
         after["step"] = np.array(now)
         after["counters"][0] = before["counters"].sum(axis=0)
         for receptor, axon in enumerate(new.network.pending_axons):
-            after["n_history"][(now - 1) % len(after["n_history"]), 0, receptor] = axon is not None
+            after["n_history"][0, (now - 1) % after["n_history"].shape[1], receptor] = axon is not None
         after["history"] = np.array([axon for axon in new.network.pending_axons if axon is not None], np.int32)
         new._emulation.restore(after)
         return new

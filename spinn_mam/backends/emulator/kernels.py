@@ -83,7 +83,7 @@ class State(NamedTuple):
         Ring-buffer sums; all zero between steps.
     history : ndarray of int32, shape (n_parts, 2, capacity)
         Axons that spiked in the last ``depth`` steps, by emitting part and receptor. Those of a step are consecutive.
-    first_history, n_history : ndarray of int32, shape (depth, n_parts, 2)
+    first_history, n_history : ndarray of int32, shape (n_parts, depth, 2)
         Where those of each step begin, and their numbers.
     most_spikes : int
         Largest number of spikes of a part in a step.
@@ -140,24 +140,24 @@ def deliver(t: Any, part: Any, receptor: Any, synapses: Any, net: Any, state: An
 @njit_borrowing
 def _begin_step(t: int, part: int, receptor: int, state: State) -> None:
     """Find room for the spikes of a step behind those of the step before."""
-    depth = state.n_history.shape[0]
+    depth = state.n_history.shape[1]
     slot, before = t % depth, (t - 1) % depth
-    first = state.first_history[before, part, receptor] + state.n_history[before, part, receptor]
+    first = state.first_history[part, before, receptor] + state.n_history[part, before, receptor]
     if first + state.most_spikes > state.history.shape[2]:
         first = 0
-    state.first_history[slot, part, receptor] = first
-    state.n_history[slot, part, receptor] = 0
+    state.first_history[part, slot, receptor] = first
+    state.n_history[part, slot, receptor] = 0
 
 
 @njit_borrowing
 def _emit(t: int, part: int, s: Any, i: int, state: State) -> None:
     """Note a spike of neuron i of segment s."""
-    slot = t % state.n_history.shape[0]
+    slot = t % state.n_history.shape[1]
     for receptor in range(2):
         base = s[L.AXON_EXC + receptor]
         if base >= 0:
-            state.history[part, receptor, state.first_history[slot, part, receptor] + state.n_history[slot, part, receptor]] = base + i
-            state.n_history[slot, part, receptor] += 1
+            state.history[part, receptor, state.first_history[part, slot, receptor] + state.n_history[part, slot, receptor]] = base + i
+            state.n_history[part, slot, receptor] += 1
     n = state.counters[part, N_RECORDED]
     state.recorded[part, n, 0] = t
     state.recorded[part, n, 1] = s[_GLOBAL] + i

@@ -120,8 +120,8 @@ class Loop:
             sums=np.zeros((2, n), np.int32),
             # spikes of a step are consecutive: some room at the end stays unused, and some must be left before the oldest
             history=np.empty((n_parts, 2, each_depth + 2 * each_step), np.int32),
-            first_history=np.zeros((depth, n_parts, 2), np.int32),
-            n_history=np.zeros((depth, n_parts, 2), np.int32),
+            first_history=np.zeros((n_parts, depth, 2), np.int32),
+            n_history=np.zeros((n_parts, depth, 2), np.int32),
             most_spikes=each_step,
             recorded=np.empty((n_parts, each_chunk, 2), np.int32),
             counters=np.zeros((n_parts, kernels.N_COUNTERS), np.int64),
@@ -217,10 +217,10 @@ class Loop:
         state.walked[:] = -1
         self.step = int(saved["step"])
         self._synapses = self._renew()  # what they hold of spikes under way follows from the history
-        ends = np.zeros(state.n_history.shape[1:], np.int64)
+        ends = np.zeros((state.n_history.shape[0], 2), np.int64)
         at = 0
         for slot, p, r, _, n in self._history():
-            state.first_history[slot, p, r] = ends[p, r]
+            state.first_history[p, slot, r] = ends[p, r]
             state.history[p, r, ends[p, r] : ends[p, r] + n] = saved["history"][at : at + n]
             ends[p, r] += n
             at += n
@@ -228,10 +228,10 @@ class Loop:
     def _history(self) -> Iterator[tuple[int, int, int, int, int]]:
         """Slot, part, receptor, first entry and number of entries of the last steps' spikes, in the order of time."""
         first, n = self._state.first_history, self._state.n_history
-        depth, n_parts, _ = n.shape
+        n_parts, depth, _ = n.shape
         for step in range(self.step - depth, self.step):
             slot = step % depth
-            yield from ((slot, p, r, int(first[slot, p, r]), int(n[slot, p, r])) for p in range(n_parts) for r in range(2))
+            yield from ((slot, p, r, int(first[p, slot, r]), int(n[p, slot, r])) for p in range(n_parts) for r in range(2))
 
     def _advance(self, n_steps: int) -> None:
         def work(worker: int, n_workers: int) -> None:

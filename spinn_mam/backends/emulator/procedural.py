@@ -28,7 +28,7 @@ from numba import njit, prange
 
 from spinn_mam.backends.emulator.build import N_MOVED, N_SATURATED, N_TALLIES, N_ZERO, group_of_axons, slot_range
 from spinn_mam.backends.emulator.layout import Layout, most_spikes
-from spinn_mam.backends.emulator.redraw import N_PLACES, N_RING, Procedural, make_room, weight_steps
+from spinn_mam.backends.emulator.redraw import FIRST_INPUT, FIRST_PLACE, N_PLACES, N_RING, Procedural, make_room, weight_steps
 from spinn_mam.backends.emulator.tasks import (
     CHUNKS,
     DELAYS,
@@ -88,7 +88,7 @@ class ProceduralStore:
         for part, g in np.argwhere(pairs[:, :, TASK_HI] > pairs[:, :, TASK_LO]):
             n_steps = max(int(pairs[part, g, SLOT_LO] + pairs[part, g, N_SLOTS]) - self.min_slots, 0) + 1
             n = sum(most_spikes(s, n_steps, given) for s in layout.segments[layout.population == population[g]])
-            rings[part, g] = places, n, 0, 0, inputs
+            rings[part, g, [FIRST_PLACE, N_PLACES, FIRST_INPUT]] = places, n, inputs
             places += n
             inputs += n * int(pairs[part, g, TASK_HI] - pairs[part, g, TASK_LO])
         return Procedural(

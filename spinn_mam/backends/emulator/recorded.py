@@ -36,7 +36,7 @@ from spinn_mam.network.spec import NetworkSpec
 from spinn_mam.recording import Recording, RecordingWriter, global_indices
 from spinn_mam.recording.files import BYTES_PER_POTENTIAL, BYTES_PER_SPIKE, BYTES_PER_STEP, Position, replace_file
 
-FORMAT = "spinn_mam.checkpoint/1"
+FORMAT = "spinn_mam.checkpoint/2"
 RECORDING, CHECKPOINT = "recording", "checkpoint.npz"
 #: Wall-clock time between two checkpoints (s), unless the user says how much biological time.
 CHECKPOINT_EVERY_S = 60.0

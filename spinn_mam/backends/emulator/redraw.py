@@ -45,8 +45,12 @@ from spinn_mam.network.kernels import CELL_BITS, GOLDEN, draw, mix64
 
 #: Synapses that are drawn together, and those written at once whether they are wanted or not.
 BATCH, LANES = 512, 8
-#: Columns of the table of spikes under way of each pair: first place and number of places, oldest and number, first hash input.
-FIRST_PLACE, N_PLACES, OLDEST, N_ACTIVE, FIRST_INPUT, N_RING = range(6)
+#: Elements between what two parts write, at least two cache lines.
+_APART = 128
+#: Columns of the table of spikes under way of each pair: first place and number of places, oldest and number, first hash input; and
+#: their number, two cache lines.
+FIRST_PLACE, N_PLACES, OLDEST, N_ACTIVE, FIRST_INPUT = range(5)
+N_RING = 16
 _LOW32 = np.uint64(0xFFFFFFFF)
 _ZERO, _ONE, _BATCH, _LANES = np.uint64(0), np.uint64(1), np.uint64(BATCH), np.uint64(LANES)
 _CELL_BITS = 32 - CELL_BITS
@@ -59,13 +63,13 @@ class Room(NamedTuple):
 
     Attributes
     ----------
-    at, place : ndarray of uint64, shape (n_parts, most places of a pair)
+    at, place : ndarray of uint64, shape (n_parts, most places of a pair or more)
         First count and place of the spikes of a group that are due.
-    inputs : ndarray of uint64, shape (n_parts, BATCH + LANES)
+    inputs : ndarray of uint64, shape (n_parts, BATCH + LANES or more)
         Of the hash, and then what it gives.
-    low, target, word : ndarray of uint32, shape (n_parts, BATCH)
+    low, target, word : ndarray of uint32, shape (n_parts, BATCH or more)
         Lower half of the hash, target, weight.
-    computed : ndarray of int8, shape (n_parts, BATCH + 8)
+    computed : ndarray of int8, shape (n_parts, a multiple of 8, at least BATCH + 8)
         1 where the weight must be computed.
     """
 
@@ -79,10 +83,10 @@ class Room(NamedTuple):
 
 
 def make_room(n_parts: int, n_places: int) -> Room:
-    """Make these arrays."""
+    """Make these arrays, with some room to spare: parts must not write to the same cache lines."""
     lengths = (n_places, n_places, BATCH + LANES, BATCH, BATCH, BATCH, BATCH + 8)
     kinds = (np.uint64, np.uint64, np.uint64, np.uint32, np.uint32, np.uint32, np.int8)
-    return Room(*(np.empty((n_parts, n), kind) for n, kind in zip(lengths, kinds, strict=True)))
+    return Room(*(np.empty((n_parts, n + _APART), kind) for n, kind in zip(lengths, kinds, strict=True)))
 
 
 class Procedural(NamedTuple):
@@ -156,10 +160,10 @@ def _count(counts: Any, at: int, width: int) -> Any:
 @njit_borrowing
 def _admit(step: int, t: int, part: int, receptor: int, synapses: Procedural, state: Any) -> None:
     """Take up the spikes of a step, as they are in step t, when what was due before has been delivered."""
-    slot = step % state.n_history.shape[0]
-    for q in range(state.n_history.shape[1]):
-        first = state.first_history[slot, q, receptor]
-        for k in range(first, first + state.n_history[slot, q, receptor]):
+    slot = step % state.n_history.shape[1]
+    for q in range(state.n_history.shape[0]):
+        first = state.first_history[q, slot, receptor]
+        for k in range(first, first + state.n_history[q, slot, receptor]):
             axon = state.history[q, receptor, k]
             g = synapses.group[axon]
             pair, ring, width = synapses.pairs[part, g], synapses.rings[part, g], synapses.widths[part, g]
@@ -191,12 +195,12 @@ def _walk_procedural(t: Any, part: Any, receptor: Any, synapses: Any, net: Any, 
     lo = net.part_bounds[part]
     shares = state.shares[receptor, :, lo : net.part_bounds[part + 1]]
     shares[:] = 0
-    depth, n_parts = state.n_history.shape[0], state.n_history.shape[1]
+    depth, n_parts = state.n_history.shape[1], state.n_history.shape[0]
     for d in range(net.min_slots, min(net.max_slots, t) + 1):
         slot = (t - d) % depth
         for q in range(n_parts):
-            first = state.first_history[slot, q, receptor]
-            for k in range(first, first + state.n_history[slot, q, receptor]):
+            first = state.first_history[q, slot, receptor]
+            for k in range(first, first + state.n_history[q, slot, receptor]):
                 axon = state.history[q, receptor, k]
                 g = synapses.group[axon]
                 pair, width = synapses.pairs[part, g], synapses.widths[part, g]
