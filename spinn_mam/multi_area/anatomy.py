@@ -17,7 +17,8 @@ from spinn_mam.models.mam.schema import MultiAreaDocument
 from spinn_mam.models.mam.structure import structure
 from spinn_mam.models.mam.tables import load_facts
 from spinn_mam.models.mam.tracing import existence, measured_strengths, supragranular_fractions
-from spinn_mam.multi_area.map_equation import in_order, map_equation_modules
+from spinn_mam.multi_area.divisions import in_order
+from spinn_mam.multi_area.map_equation import map_equation_modules
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]

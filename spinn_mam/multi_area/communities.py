@@ -5,7 +5,7 @@ Problem
 Method
     Modularity of directed weights compares each with k_in k_out / m. Of correlations, which may be negative, the positive and the negative part are
     compared each with its own expectation, and the negative part counts in its share of all weights (Rubinov and Sporns).
-    Louvain's search moves areas, then communities as wholes, to where modularity rises most; the best of several starts counts.
+    Louvain's search (:mod:`spinn_mam.multi_area.divisions`) moves areas, then communities as wholes, to where modularity rises most.
     Two divisions are compared by the adjusted Rand index (1 if equal, 0 on average if independent) and the normalised mutual information;
     relabelled areas say what chance would give. Whether a network has communities at all is asked of networks with each area's outgoing weights
     shuffled over its targets (or, of symmetric matrices, all pairs shuffled), searched in the same way.
@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from spinn_mam.multi_area.map_equation import in_order
+from spinn_mam.multi_area.divisions import best_division
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -96,13 +96,13 @@ def louvain(matrix: FloatArray, rng: np.random.Generator, n_starts: int = 20) ->
         0, 1, ... in the order of their first areas.
     modularity : float
     """
-    best, highest = np.zeros(len(matrix), np.int64), modularity(matrix, np.zeros(len(matrix), np.int64))
-    for _ in range(n_starts):
-        labels = _search(matrix, rng)
-        quality = modularity(matrix, labels)
-        if quality > highest + LEAST_GAIN:
-            best, highest = labels, quality
-    return in_order(best), highest
+
+    def sweep(labels: IntArray) -> IntArray:
+        labels = _move(matrix, labels, rng)
+        member = np.eye(labels.max() + 1)[labels]
+        return _move(member.T @ matrix @ member, np.arange(member.shape[1], dtype=np.int64), rng)[labels]
+
+    return best_division(len(matrix), sweep, lambda labels: modularity(matrix, labels), n_starts=n_starts, least_gain=LEAST_GAIN)
 
 
 def similarity(first: npt.ArrayLike, second: npt.ArrayLike, rng: np.random.Generator, n_permutations: int = 2000) -> Similarity:
@@ -177,20 +177,6 @@ def _mutual_information(a: IntArray, b: IntArray) -> float:
 
     of_a, of_b = entropy(table.sum(axis=1)), entropy(table.sum(axis=0))
     return 1.0 if of_a + of_b == 0 else 2 * (of_a + of_b - entropy(table.ravel())) / (of_a + of_b)
-
-
-def _search(matrix: FloatArray, rng: np.random.Generator) -> IntArray:
-    """Move areas, then communities, until neither raises modularity."""
-    labels = np.arange(len(matrix), dtype=np.int64)
-    quality = -np.inf
-    while True:
-        labels = _move(matrix, labels, rng)
-        member = np.eye(labels.max() + 1)[labels]
-        labels = _move(member.T @ matrix @ member, np.arange(member.shape[1], dtype=np.int64), rng)[labels]
-        now = modularity(matrix, labels)
-        if now < quality + LEAST_GAIN:
-            return labels
-        quality = now
 
 
 def _move(matrix: FloatArray, labels: IntArray, rng: np.random.Generator) -> IntArray:

@@ -7,8 +7,8 @@ Method
     best partition has the shortest description. The walk follows links in proportion to their weights and teleports with probability 0.15 to an area
     in proportion to its outgoing weight; only steps along links are recorded. This is what the program Infomap does with ``--directed
     --two-level``; code lengths are equal to its to rounding.
-    The search is not Infomap's: from single areas, each area in random order moves to the module that shortens the description most, until
-    none does; then modules move as wholes in the same way, then areas again; the best of several starts counts. It need not be the optimum.
+    The search (:mod:`spinn_mam.multi_area.divisions`) is not Infomap's: each area in random order moves to the module that shortens the description
+    most, until none does; then modules move as wholes in the same way.
 Cost
     O(n^4) a sweep for n areas, compiled: some 10 ms a start for 32 areas.
 Sources
@@ -26,6 +26,7 @@ import numpy.typing as npt
 from numba import njit
 
 from spinn_mam.compiled import cache
+from spinn_mam.multi_area.divisions import best_division
 
 cache.use()
 
@@ -97,43 +98,19 @@ def map_equation_modules(weights: npt.ArrayLike, rng: np.random.Generator, n_sta
     length : float
     """
     flow = walk(weights)
-    best, shortest = np.zeros(len(flow), np.int64), description_length(flow, np.zeros(len(flow), np.int64))
-    for _ in range(n_starts):
-        labels = _search(flow, rng)
-        length = description_length(flow, labels)
-        if length < shortest - LEAST_GAIN:
-            best, shortest = labels, length
-    return in_order(best), shortest
-
-
-def in_order(labels: npt.ArrayLike) -> IntArray:
-    """Renumber modules by their first members.
-
-    Examples
-    --------
-    >>> in_order([7, 2, 7, 5]).tolist()
-    [0, 1, 0, 2]
-    """
-    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
-    return np.argsort(np.argsort(first)).astype(np.int64)[inverse]
-
-
-def _search(flow: FloatArray, rng: np.random.Generator) -> IntArray:
-    """Move areas, then modules, until neither shortens the description."""
     visits = flow.sum(axis=1)
-    labels = np.arange(len(flow), dtype=np.int64)
-    length = math.inf
-    while True:
+
+    def sweep(labels: IntArray) -> IntArray:
+        labels = labels.copy()
         _move(flow, visits, labels, rng.permutation(len(flow)))
         _, labels = (a.astype(np.int64) for a in np.unique(labels, return_inverse=True))
         member = np.eye(labels.max() + 1)[labels]
         modules = np.arange(member.shape[1], dtype=np.int64)
         _move(member.T @ flow @ member, member.T @ visits, modules, rng.permutation(member.shape[1]))
-        labels = modules[labels]
-        now = description_length(flow, labels)
-        if now > length - LEAST_GAIN:
-            return labels
-        length = now
+        return np.asarray(modules[labels], dtype=np.int64)
+
+    labels, quality = best_division(len(flow), sweep, lambda labels: -description_length(flow, labels), n_starts=n_starts, least_gain=LEAST_GAIN)
+    return labels, -quality
 
 
 @njit(cache=True)

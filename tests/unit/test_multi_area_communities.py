@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from spinn_mam.multi_area.communities import adjusted_rand, chance_quality, louvain, modularity, modularity_matrix, shuffled, similarity
-from spinn_mam.multi_area.map_equation import description_length, in_order, map_equation_modules, walk
+from spinn_mam.multi_area.divisions import in_order
+from spinn_mam.multi_area.map_equation import description_length, map_equation_modules, walk
 
 RNG = np.random.default_rng
 
