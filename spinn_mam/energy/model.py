@@ -20,6 +20,12 @@ from spinn_mam.recording import ActivityCounts
 
 METHOD = "each constant moved alone to the ends of its interval; changes added as root sum of squares, down and up apart"
 EVENTS_COUNTED = "deliveries over recurrent synapses in the kept phase; events of the external drive are not counted"
+#: An energy per synaptic event says something of the network only if its own cores and packets take this share of the energy at least (21 % of
+#: full-scale PD14 on 6 boards, 24 % of the multi-area model on the million-core machine), and if there are so many synaptic events for each
+#: update of a neuron (1.2 and 1.5 there; 0.1 with a tenth of PD14's in-degrees).
+LEAST_OWN_SHARE, LEAST_EVENTS_PER_UPDATE = 0.01, 0.01
+#: Actions that a powered machine does without a network.
+_IDLE, _FRAME, _BOX = "Boards, idle", "Frame", "Box"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +136,8 @@ class EnergyEstimate:
         All constants at their lower, or upper, ends together (J).
     n_synaptic_events : int
         The denominator, see :data:`EVENTS_COUNTED`.
+    n_neuron_updates : int
+        Neurons times time steps.
     parts : tuple of EnergyPart
     deviations : tuple of Deviation
         Largest first.
@@ -148,6 +156,7 @@ class EnergyEstimate:
     interval_J: tuple[float, float]
     corners_J: tuple[float, float]
     n_synaptic_events: int
+    n_neuron_updates: int
     parts: tuple[EnergyPart, ...]
     deviations: tuple[Deviation, ...]
     included: tuple[str, ...]
@@ -160,14 +169,31 @@ class EnergyEstimate:
         return self.total_J / self.duration_s
 
     @property
+    def own_share(self) -> float:
+        """Share of the energy that the powered machine would not take without the network: its cores and packets."""
+        return sum(part.energy_J for part in self.parts if part.name not in (_IDLE, _FRAME, _BOX)) / self.total_J
+
+    @property
+    def why_not_per_event(self) -> str | None:
+        """Why dividing by the synaptic events would say nothing; None if it says something."""
+        if not self.n_synaptic_events:
+            return "no synaptic event was counted"
+        if self.own_share < LEAST_OWN_SHARE:
+            return f"{1.0 - self.own_share:.2%} of it is idle boards': the quotient would tell the machine's size; choose one that fits the network"
+        if self.n_synaptic_events < LEAST_EVENTS_PER_UPDATE * self.n_neuron_updates:
+            events = self.n_synaptic_events / self.n_neuron_updates
+            return f"the network is nearly silent, {events:.2g} synaptic events for each neuron and time step: the quotient would tell for how long"
+        return None
+
+    @property
     def per_synaptic_event_uJ(self) -> float | None:
-        """Energy of a synaptic event (uJ); None without events."""
-        return self.total_J / self.n_synaptic_events * 1e6 if self.n_synaptic_events else None
+        """Energy of a synaptic event (uJ); None where :attr:`why_not_per_event` says why."""
+        return None if self.why_not_per_event else self.total_J / self.n_synaptic_events * 1e6
 
     @property
     def interval_uJ(self) -> tuple[float, float] | None:
-        """Interval of the energy of a synaptic event (uJ); None without events. The count is exact, so only the energy contributes."""
-        if not self.n_synaptic_events:
+        """Interval of the energy of a synaptic event (uJ); None like that. The count is exact, so only the energy contributes."""
+        if self.why_not_per_event:
             return None
         low, high = self.interval_J
         return low / self.n_synaptic_events * 1e6, high / self.n_synaptic_events * 1e6
@@ -184,6 +210,8 @@ class EnergyEstimate:
         if self.per_synaptic_event_uJ is not None and self.interval_uJ is not None:
             metrics["per_synaptic_event_uJ"] = self.per_synaptic_event_uJ
             metrics["interval_uJ"] = list(self.interval_uJ)
+        else:
+            metrics["why_not_per_event"] = self.why_not_per_event
         return metrics
 
 
@@ -206,15 +234,15 @@ def count_actions(facts: MappingFacts, n_spikes: float, duration_s: float, const
     """
     router_passes = n_spikes * (facts.link_traversals_per_spike + 1.0)
     actions = [
-        Action("Boards, idle", facts.n_boards * duration_s, "board s", (constants.board_idle,)),
+        Action(_IDLE, facts.n_boards * duration_s, "board s", (constants.board_idle,)),
         Action("Cores awake", facts.n_cores * duration_s, "core s", (constants.awake_fraction, constants.awake_core)),
         Action("Router packets", router_passes, "packets", (constants.packet_bits, constants.router_bit)),
     ]
     if constants.frame is not None and constants.boards_per_frame is not None and facts.n_boards > 1:
         n_frames = math.ceil(facts.n_boards / constants.boards_per_frame.value)
-        actions.append(Action("Frame", n_frames * duration_s, "frame s", (constants.frame,)))
+        actions.append(Action(_FRAME, n_frames * duration_s, "frame s", (constants.frame,)))
     elif constants.box is not None and facts.n_boards == 1:
-        actions.append(Action("Box", duration_s, "box s", (constants.box,)))
+        actions.append(Action(_BOX, duration_s, "box s", (constants.box,)))
     return tuple(actions)
 
 
@@ -261,7 +289,7 @@ def run_phase_energy(activity: ActivityCounts, facts: MappingFacts, *, time_scal
     deviations = _deviations(actions)
     interval = (total - math.hypot(*(d.down_J for d in deviations)), total + math.hypot(*(d.up_J for d in deviations)))
     parts = tuple(EnergyPart(a.name, a.count, a.unit, _cost(a), a.energy_J(_value), a.energy_J(_lower), a.energy_J(_upper)) for a in actions)
-    enclosure = next((a.name for a in actions if a.name in ("Frame", "Box")), None)
+    enclosure = next((a.name for a in actions if a.name in (_FRAME, _BOX)), None)
     return EnergyEstimate(
         kind="modelled",
         system=_system(facts, constants, enclosure),
@@ -272,6 +300,7 @@ def run_phase_energy(activity: ActivityCounts, facts: MappingFacts, *, time_scal
         interval_J=interval,
         corners_J=(sum(p.low_J for p in parts), sum(p.high_J for p in parts)),
         n_synaptic_events=activity.n_synaptic_events,
+        n_neuron_updates=activity.n_neuron_updates,
         parts=parts,
         deviations=deviations,
         included=_included(enclosure),
@@ -315,13 +344,13 @@ def _cost(action: Action) -> str:
 
 def _system(facts: MappingFacts, constants: PowerConstants, enclosure: str | None) -> str:
     boards = f"{facts.n_boards} {constants.board} board{'s' if facts.n_boards != 1 else ''}"
-    if enclosure == "Frame" and constants.boards_per_frame is not None:
+    if enclosure == _FRAME and constants.boards_per_frame is not None:
         n = math.ceil(facts.n_boards / constants.boards_per_frame.value)
         return f"{boards}, {n} frame{'s' if n != 1 else ''}"
-    return f"{boards}, boxed" if enclosure == "Box" else boards
+    return f"{boards}, boxed" if enclosure == _BOX else boards
 
 
 def _included(enclosure: str | None) -> tuple[str, ...]:
     boards = ("the deployment's boards with all their chips", "the cores in use while awake", "multicast packets of spikes through routers")
-    around = {"Frame": ("whole frames: switch, fans, power supplies",), "Box": ("the box: fan and power supply",)}
+    around = {_FRAME: ("whole frames: switch, fans, power supplies",), _BOX: ("the box: fan and power supply",)}
     return boards + around.get(enclosure or "", ())

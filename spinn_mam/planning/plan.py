@@ -34,6 +34,8 @@ class Energy:
         That of the energy model at the fewest links a spike crosses to that at the most.
     per_event_uJ : float or None
         Of a recurrent synaptic event.
+    why_not_per_event : str or None
+        Why there is none.
     system : str
         What is counted.
     """
@@ -41,6 +43,7 @@ class Energy:
     total_J: float
     interval_J: tuple[float, float]
     per_event_uJ: float | None
+    why_not_per_event: str | None
     system: str
 
 
@@ -221,7 +224,7 @@ def _energy(
         return run_phase_energy(activity, facts, time_scale_factor=factor, constants=constants)
 
     low, middle, high = (at(links) for links in (traversals[0], sum(traversals) / 2, traversals[1]))
-    return Energy(middle.total_J, (low.interval_J[0], high.interval_J[1]), middle.per_synaptic_event_uJ, middle.system)
+    return Energy(middle.total_J, (low.interval_J[0], high.interval_J[1]), middle.per_synaptic_event_uJ, middle.why_not_per_event, middle.system)
 
 
 def _violations(

@@ -20,6 +20,7 @@ from spinn_mam.energy.literature import NEIGHBOURS, LiteratureRow
 from spinn_mam.energy.model import EVENTS_COUNTED, METHOD, EnergyEstimate
 from spinn_mam.report.content import Absent, Cell, Citation, KeyNumber, Override, Picture, ReportContent, Table, Value, Verdict
 from spinn_mam.report.inline import figure_markup
+from spinn_mam.report.tables import amount
 
 __all__ = ["Absent", "Cell", "Citation", "KeyNumber", "Override", "Picture", "ReportContent", "Table", "Verdict", "render_report", "write_report"]
 
@@ -83,6 +84,7 @@ def render_report(content: ReportContent) -> str:
     """Return the report as the text of an HTML document."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["number"] = format_number
+    environment.filters["amount"] = amount
     environment.filters["cell"] = _cell
     environment.filters["per_cent"] = _per_cent
     environment.filters["numeric_columns"] = _numeric_columns

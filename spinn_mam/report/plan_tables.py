@@ -11,8 +11,7 @@ from spinn_mam.partitioning.structures import KIND_NAMES
 from spinn_mam.planning.chips import DETOUR
 from spinn_mam.planning.hosts import PROCESSOR, TIME_FACTOR
 from spinn_mam.planning.plan import SHOWN, LayoutPlan, Plan
-
-_UNITS = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+from spinn_mam.report.tables import amount
 
 
 def plan_tables(plan: Plan, host_power_W: float | None = None) -> Iterator[Table]:
@@ -44,6 +43,9 @@ def plan_notes(plan: Plan) -> list[str]:
         "Energy: boards, frames, awake cores and spikes of the run phase; mapping, loading, reading back and the host are not in it. Never measured.",
         f"Hosts: times on {PROCESSOR}, wrong by a factor of {TIME_FACTOR:g} each way.",
     ]
+    for layout, p in plan.layouts.items():
+        if p.energy.why_not_per_event is not None:
+            lines.append(f"No energy of a synaptic event ({layout} cores): {p.energy.why_not_per_event}.")
     least, router = plan.least, plan.machine.router_entries
     crowded = [layout for layout, p in plan.layouts.items() if p.chips.entries_of_chip_trees > router]
     if crowded:
@@ -61,20 +63,6 @@ def plan_notes(plan: Plan) -> list[str]:
         lines += [f"{layout} cores do not fit: {v}" for v in violations[:SHOWN]]
         lines += [f"{layout} cores do not fit: {len(violations) - SHOWN} reasons more"] * (len(violations) > SHOWN)
     return lines
-
-
-def amount(value: float, unit: str) -> str:
-    """Write a number with three digits and a prefix.
-
-    Examples
-    --------
-    >>> amount(2.847e12, "B"), amount(64.0, "B")
-    ('2.85 TB', '64 B')
-    """
-    for scale, prefix in _UNITS:
-        if abs(value) >= scale:
-            return f"{value / scale:.3g} {prefix}{unit}"
-    return f"{value:.3g} {unit}"
 
 
 def duration(seconds: float) -> str:

@@ -19,6 +19,21 @@ from spinn_mam.network.spec import NetworkSpec
 from spinn_mam.recording import Recording
 
 MIB = 1 << 20
+_UNITS = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+def amount(value: float, unit: str) -> str:
+    """Write a number with three digits and a prefix.
+
+    Examples
+    --------
+    >>> amount(2.847e12, "B"), amount(64.0, "B")
+    ('2.85 TB', '64 B')
+    """
+    for scale, prefix in _UNITS:
+        if abs(value) >= scale:
+            return f"{value / scale:.3g} {prefix}{unit}"
+    return f"{value:.3g} {unit}"
 
 
 def reference_rates(comparison: Comparison) -> dict[str, tuple[float, float]]:
@@ -181,13 +196,15 @@ def summary_lines(metrics: Mapping[str, Any]) -> list[str]:
         lines.append(
             f"real-time factor {run['rtf']:.2f} ({run['wall_time_s']:.1f} s), {run['peak_rss_bytes'] / 2**30:.2f} GiB, {run['n_spikes']:,} spikes"
         )
-    if "energy" in metrics and "per_synaptic_event_uJ" in metrics["energy"]:
+    if "energy" in metrics and "total_J" in metrics["energy"]:
         e = metrics["energy"]
-        low, high = e["interval_uJ"]
-        lines.append(
-            f"energy, {e['kind']}, {e['phase']} phase: {e['total_J'] / 1000:.1f} kJ, {e['per_synaptic_event_uJ']:.2f} µJ a synaptic event "
-            f"({low:.2f} to {high:.2f})"
-        )
+        line = f"energy, {e['kind']}, {e['phase']} phase: {amount(e['total_J'], 'J')}"
+        if "per_synaptic_event_uJ" in e:
+            low, high = e["interval_uJ"]
+            line += f", {e['per_synaptic_event_uJ']:.2f} µJ a synaptic event ({low:.2f} to {high:.2f})"
+        else:
+            line += f"; none for a synaptic event: {e['why_not_per_event']}"
+        lines.append(line)
     lines += real_time_lines(metrics)
     if "accuracy" in metrics:
         lines.append(f"accuracy ({metrics['accuracy']['protocol']}): {metrics['accuracy']['verdict']}")

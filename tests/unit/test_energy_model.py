@@ -70,6 +70,33 @@ def test_without_events_the_share_is_absent_not_zero():
     assert silent.per_synaptic_event_uJ is None
     assert "per_synaptic_event_uJ" not in silent.to_metrics()
     assert "interval_uJ" not in silent.to_metrics()
+    assert silent.to_metrics()["why_not_per_event"] == "no synaptic event was counted"
+
+
+def test_energy_of_idle_boards_is_not_shared_among_a_few_events():
+    # 77 cores of two areas on a machine of 1,200 boards, and on the one board that they need
+    activity = ActivityCounts(n_spikes=40_000, n_synaptic_events=600_000, n_neuron_updates=1_765_000, duration_ms=100.0)
+    large, own = (estimate(facts, activity=activity) for facts in (MappingFacts(1200, 57_600, 77, 5.0), MappingFacts(1, 48, 77, 5.0)))
+    assert large.own_share < 1e-3
+    assert large.per_synaptic_event_uJ is None
+    assert large.interval_uJ is None
+    assert "99.99" in large.to_metrics()["why_not_per_event"]
+    assert large.total_J > 100 * own.total_J
+    assert own.why_not_per_event is None
+    assert own.per_synaptic_event_uJ == pytest.approx(own.total_J / 600_000 * 1e6)
+
+
+def test_energy_of_a_silent_network_is_not_shared_among_a_few_events():
+    activity = ActivityCounts(n_spikes=38, n_synaptic_events=570, n_neuron_updates=1_765_000, duration_ms=100.0)
+    silent = estimate(MappingFacts(1, 48, 77, 5.0), activity=activity)
+    assert silent.per_synaptic_event_uJ is None
+    assert "nearly silent, 0.00032 synaptic events" in silent.to_metrics()["why_not_per_event"]
+
+
+def test_published_networks_have_an_energy_per_event():
+    full = estimate(MappingFacts(6, 288, 1934, 113.0), activity=ActivityCounts(2_500_000, 9_380_000_000, 7_716_900_000, 10_000.0))
+    assert 5.0 < full.per_synaptic_event_uJ < 8.0
+    assert full.own_share == pytest.approx(0.21, abs=0.01)
 
 
 @pytest.mark.parametrize(("duration", "tsf", "boards"), [(0.0, 20.0, 6), (5000.0, 0.0, 6), (math.nan, 20.0, 6), (5000.0, 20.0, 0)])

@@ -20,7 +20,8 @@ from spinn_mam.planning.chips import DETOUR, chips_by_population, count_chips, l
 from spinn_mam.planning.cores import CoreCounts, count_cores
 from spinn_mam.planning.plan import Plan, make_plan
 from spinn_mam.planning.tables import keys_needed, table_limits
-from spinn_mam.report.plan_tables import amount, plan_notes, plan_tables
+from spinn_mam.report.plan_tables import plan_notes, plan_tables
+from spinn_mam.report.tables import amount
 
 
 def two_areas(N: float = 0.05, K: float = 0.05) -> NetworkSpec:
