@@ -38,6 +38,8 @@ _TITLES = {
     "correlation": "correlations",
 }
 _UNITS = {"rate": "rate (spikes/s)", "cv_isi": "CV of inter-spike intervals", "correlation": "correlation coefficient"}
+#: Spikes of a raster below which dots grow, and how many times at most.
+DENSE, LARGEST_DOT = 1000, 4.0
 _SHOWN = {"rate": (0.0, 0.99), "cv_isi": (0.002, 0.998), "correlation": (0.005, 0.96)}
 
 
@@ -92,7 +94,7 @@ def draw_raster(
     n_rows, least : int
         About so many neurons altogether, and at least so many of each population.
     size : float
-        Of a dot (points).
+        Of a dot (points); larger where there are few.
 
     Returns
     -------
@@ -105,6 +107,7 @@ def draw_raster(
     rows = [min(n, max(least, round(share * n))) for n in there]
     tops = np.concatenate([[0], np.cumsum(rows)])
     names = [shown.names[p] for p in chosen]
+    dots: list[tuple[FloatArray, FloatArray, Colour]] = []
     for i, (name, colour) in enumerate(zip(names, population_colours(names), strict=True)):
         step, neuron = shown.population(name)
         # Neurons are interchangeable within a population, so evenly spaced ones are a fair sample.
@@ -112,8 +115,15 @@ def draw_raster(
         place = np.searchsorted(sample, neuron)
         place[place == len(sample)] = 0
         kept = sample[place] == neuron if len(sample) else np.zeros(len(neuron), dtype=bool)
-        times = start_ms + (step[kept] - shown.start_step) * shown.dt
-        axes.plot(times, tops[i] + place[kept], color=colour, linestyle="", marker=".", markersize=size, markeredgewidth=0, rasterized=True)
+        dots.append((start_ms + (step[kept] - shown.start_step) * shown.dt, (tops[i] + place[kept]).astype(np.float64), colour))
+    n_dots = sum(len(times) for times, _, _ in dots)
+    # as much ink from a few dots as from DENSE, up to the size at which one can be seen alone
+    size *= min(LARGEST_DOT, max(1.0, (DENSE / max(1, n_dots)) ** 0.5))
+    for times, places, colour in dots:
+        axes.plot(times, places, color=colour, linestyle="", marker=".", markersize=size, markeredgewidth=0, rasterized=True)
+    if not n_dots:
+        text = "no spike of these neurons" if tops[-1] else "no neuron's spikes are recorded"
+        axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", fontsize=8, color="0.35")
     for edge in tops[1:-1]:
         axes.axhline(edge, color="0.85", linewidth=0.6, zorder=0)
     axes.set_yticks((tops[:-1] + tops[1:]) / 2, names)

@@ -50,6 +50,16 @@ def test_raster_takes_a_share_of_each_population():
     assert heights.tolist() == [30, 20, 20]
 
 
+def test_few_spikes_have_dots_that_can_be_seen_and_none_a_word():
+    busy, quiet = (raster_figure(make_run(9, gain=gain)).axes[0] for gain in (1.0, 0.01))
+    sizes = [max(line.get_markersize() for line in axes.lines if line.get_marker() == ".") for axes in (busy, quiet)]
+    assert 1.5 < sizes[0] < sizes[1] < 10.0
+    assert not busy.texts
+    assert not quiet.texts
+    silent = raster_figure(make_run(9, gain=0.0)).axes[0]
+    assert [text.get_text() for text in silent.texts] == ["no spike of these neurons"]
+
+
 def test_rates_have_bars_dots_and_differences(reference):
     comparison = compare(make_run(9, gain=1.3), reference)
     figure = rates_figure({}, 0.0, {"L23E": 4.0, "L4E": 8.0}, comparison)
