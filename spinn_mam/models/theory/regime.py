@@ -27,6 +27,7 @@ import numpy as np
 
 from spinn_mam.errors import RunFailedError, UsageError
 from spinn_mam.models.theory.fixed_points import stationary_rates
+from spinn_mam.models.theory.high_state import high_state_lines
 from spinn_mam.models.theory.mean_field import MeanField
 from spinn_mam.network.spec import FloatArray, NetworkSpec
 
@@ -152,4 +153,4 @@ def regime_lines(spec: NetworkSpec) -> list[str]:
         lines.append(
             f"down-scaled: {found.fullest:.1f} synapses for each pair of neurons ({found.pair}): neurons share their inputs, expect correlations"
         )
-    return lines
+    return lines + high_state_lines(spec)
