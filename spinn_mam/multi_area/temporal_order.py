@@ -16,6 +16,7 @@ Sources
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +32,8 @@ FloatArray = npt.NDArray[np.float64]
 #: Longest lag, and standard deviation of the smoothing (ms): Schmidt et al. (2018).
 MOST_LAG_MS = 100.0
 SMOOTHING_MS = 2.0
+#: Where the Gaussian ends (standard deviations).
+REACH = 4.0
 #: Standard errors that an extremum has to exceed: the largest of 200 lags of independent series exceeds it in one of 1,000 pairs.
 SIGNIFICANCE = 5.0
 #: Coincidences that chance has to give in a smoothed bin, so that their number is about normal.
@@ -51,7 +54,7 @@ class TemporalOrder:
     time_ms : ndarray of float64, shape (n,)
         Times of the areas (ms), the earliest 0; NaN for areas that cannot be placed.
     explained : float
-        Part of the sum of squared lags that the times account for; NaN without times.
+        Part of the sum of squared lags that the times account for; NaN without times, and where there are so few lags that any would fit.
     """
 
     names: tuple[str, ...]
@@ -76,9 +79,12 @@ def temporal_order(series: RateSeries) -> TemporalOrder:
     there = np.isfinite(sd) & (sd > 0)
     z = np.where(there, centred / np.where(there, sd, 1.0), 0.0)
     # [lag, first, second]: the second area follows by that lag
-    later = np.array([z[:, : n_bins - k] @ z[:, k:].T / n_bins for k in range(n_lags + 1)])
+    # beyond the longest lag by the reach of the smoothing, so that the last lags are as smooth as the others
+    margin = math.ceil(REACH * SMOOTHING_MS / series.bin_ms)
+    later = np.array([z[:, : n_bins - k] @ z[:, k:].T / n_bins for k in range(n_lags + margin + 1)])
     both = np.concatenate([later[:0:-1].transpose(0, 2, 1), later])
-    smooth = ndimage.gaussian_filter1d(both, SMOOTHING_MS / series.bin_ms, axis=0, mode="nearest")
+    smooth = ndimage.gaussian_filter1d(both, SMOOTHING_MS / series.bin_ms, axis=0, mode="nearest", truncate=REACH)
+    smooth = smooth[margin : len(smooth) - margin]
     at = np.abs(smooth).argmax(axis=0)
     extremum = np.take_along_axis(smooth, at[None], axis=0)[0]
     lag = (at - n_lags) * series.bin_ms
@@ -92,6 +98,9 @@ def temporal_order(series: RateSeries) -> TemporalOrder:
     times, explained = fit_differences(lags)
     if np.isfinite(times).sum() < 3:  # a single lag orders nothing
         times, explained = np.full(n, np.nan), float("nan")
+    placed = np.isfinite(times)
+    if np.isfinite(lags[np.ix_(placed, placed)]).sum() // 2 < placed.sum():
+        explained = float("nan")
     return TemporalOrder(series.names, lags, np.where(significant, extremum, np.nan), times, explained)
 
 
