@@ -26,6 +26,8 @@ FloatArray = npt.NDArray[np.float64]
 
 #: Highest frequency of the spectra of areas (Hz).
 HIGHEST_HZ = 150.0
+#: Lags of autocorrelations that are drawn at least (ms), and five of the longest time constant.
+LEAST_LAGS_MS = 60.0
 #: Communities of one division in their colours; more repeat them.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#5b5b5b")
 
@@ -56,9 +58,15 @@ def timescales_figure(found: Timescales, levels: Mapping[str, FloatArray]) -> Fi
     for row in found.autocorrelation:
         left.plot(found.lag_ms, row, color="0.6", linewidth=0.7)
     left.plot(found.lag_ms, np.nanmean(found.autocorrelation, axis=0), color="black", linewidth=1.6, label="mean of areas")
+    shown_ms = max(LEAST_LAGS_MS, 5.0 * float(np.nanmax(found.tau_ms, initial=0.0)))
     left.set(xlabel="lag (ms)", ylabel="autocorrelation of an area's rate")
+    if len(found.lag_ms):
+        left.set_xlim(0.0, min(shown_ms, float(found.lag_ms[-1])))
     left.legend(frameon=False, fontsize=8)
-    _over_levels(right, found.names, found.tau_ms, levels, "time constant (ms)")
+    if np.isfinite(found.tau_ms).any():
+        _over_levels(right, found.names, found.tau_ms, levels, "time constant (ms)")
+    else:
+        _say_instead(right, "no time constants:\nautocorrelations swing below zero,\nor are lost in noise")
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
     n = int(np.isfinite(found.tau_ms).sum())
@@ -77,10 +85,14 @@ def order_figure(order: TemporalOrder, levels: Mapping[str, FloatArray]) -> Figu
     figure.colorbar(left.images[0], ax=left, pad=0.01, shrink=0.8, label="column after row by (ms)")
     n = np.isfinite(order.lag_ms).sum() // 2
     left.set_title(f"{n} of {len(lags) * (len(lags) - 1) // 2} pairs have an extremum above chance", fontsize=9)
-    _over_levels(right, order.names, order.time_ms, levels, "time of the area (ms)")
     right.spines[["top", "right"]].set_visible(False)
-    right_title = f"times account for {order.explained:.0%} of the squared lags" if np.isfinite(order.explained) else "no order"
-    right.set_title(f"{right_title}\n{right.get_title()}", fontsize=9)
+    placed = int(np.isfinite(order.time_ms).sum())
+    if not placed:
+        _say_instead(right, "no order: fewer than three areas\nare connected by such pairs")
+        return figure
+    _over_levels(right, order.names, order.time_ms, levels, "time of the area (ms)")
+    fit = f"account for {order.explained:.0%} of the squared lags" if np.isfinite(order.explained) else "as many as the lags between them leave free"
+    right.set_title(f"times of {placed} areas {fit}\n{right.get_title()}", fontsize=9)
     return figure
 
 
@@ -107,6 +119,9 @@ def connectivity_figure(analysis: MultiAreaAnalysis) -> Figure:
         if name != "fMRI" and there.get("fMRI") is not None:
             agreement = compare_matrices(matrix, there["fMRI"], np.random.default_rng(SEED))
             title += f"\nagreement with fMRI r = {agreement.r:.2f} (p = {agreement.p:.2g}, {agreement.n_pairs} pairs)"
+        elif name == "fMRI":
+            baseline = compare_matrices(analysis.structure + analysis.structure.T, matrix, np.random.default_rng(SEED))
+            title += f"\nstructure without activity agrees with r = {baseline.r:.2f}"
         axes.set_title(title, fontsize=9)
     return figure
 
@@ -133,7 +148,8 @@ def communities_figure(analysis: MultiAreaAnalysis) -> Figure:
             agreement[i, j] = found.adjusted_rand
             right.text(j, i, f"{found.adjusted_rand:.2f}\np={found.p:.2g}", ha="center", va="center", fontsize=7)
     right.imshow(agreement, cmap="Blues", vmin=0, vmax=1.6, aspect="auto")
-    right.set_xticks(range(len(divisions)), list(divisions), rotation=90, fontsize=7)
+    right.set_xlim(-0.5, max(1, len(divisions) - 1) - 0.5)
+    right.set_xticks(range(len(divisions) - 1), list(divisions)[:-1], rotation=90, fontsize=7)
     right.set_yticks([])
     right.set_title("adjusted Rand index", fontsize=10)
     for axes in (left, right):
@@ -159,6 +175,7 @@ def hierarchies_figure(names: Sequence[str], levels: Mapping[str, FloatArray], e
     left.set_xticks(range(len(names)), [names[i] for i in ranked], rotation=90, fontsize=8)
     left.set(ylabel="level, lowest 0, highest 1")
     left.set_ylim(top=1.45)
+    left.set_yticks(np.linspace(0.0, 1.0, 6))
     left.legend(frameon=False, fontsize=8, ncols=len(levels), loc="upper left", handletextpad=0.1, columnspacing=1.0)
     left.spines[["top", "right"]].set_visible(False)
     table = np.full((len(levels), len(levels)), np.nan)
@@ -168,8 +185,10 @@ def hierarchies_figure(names: Sequence[str], levels: Mapping[str, FloatArray], e
         table[i, j] = tau
         right.text(j, i, f"{tau:.2f}\np={p:.1g}", ha="center", va="center", fontsize=7)
     right.imshow(table, cmap="Blues", vmin=0, vmax=1.6, aspect="auto")
-    right.set_xticks(range(len(keys)), keys, rotation=90, fontsize=8)
-    right.set_yticks(range(len(keys)), keys, fontsize=8)
+    right.set_xlim(-0.5, max(1, len(keys) - 1) - 0.5)
+    right.set_ylim(len(keys) - 0.5, min(1, len(keys) - 1) - 0.5)
+    right.set_xticks(range(len(keys) - 1), keys[:-1], rotation=90, fontsize=8)
+    right.set_yticks(range(1, len(keys)), keys[1:], fontsize=8)
     right.tick_params(length=0)
     right.spines[:].set_visible(False)
     right.set_title("Kendall's tau", fontsize=10)
@@ -184,8 +203,11 @@ def paths_figure(analysis: MultiAreaAnalysis) -> Figure:
     """Draw in which populations the strongest paths begin and end, by the direction of the pathway between the areas."""
     tables = {name: end_layers(analysis.paths, analysis.areas, pairs) for name, pairs in analysis.directions.items()}
     figure = _layers_figure(tables, "first population", "last population", "paths")
-    passed = ", ".join(f"{n - 1}: {count}" for n, count in sorted(n_areas_passed(analysis.paths, analysis.areas).items()))
-    figure.suptitle(f"strongest paths between areas; paths by steps between areas {passed}", fontsize=10)
+    passed = n_areas_passed(analysis.paths, analysis.areas)
+    steps = ", ".join(f"{count} of {n - 1} step{'s' * (n > 2)}" for n, count in sorted(passed.items()))
+    figure.suptitle(
+        f"strongest paths between {sum(passed.values())} pairs of areas: {steps}; shown: of pairs with a pathway of known direction", fontsize=10
+    )
     return figure
 
 
@@ -231,7 +253,7 @@ def measured_figure(simulated: SampleStatistics, measured: SampleStatistics, are
 
 
 def _layers_figure(tables: Mapping[str, FloatArray], x_label: str, y_label: str, what: str) -> Figure:
-    figure = Figure(figsize=(3.6 * len(tables) + 0.6, 3.9), layout="constrained")
+    figure = Figure(figsize=(3.6 * len(tables) + 0.6, 4.2), layout="constrained")
     for axes, (name, table) in zip(figure.subplots(1, len(tables), squeeze=False)[0], tables.items(), strict=True):
         axes.imshow(table, cmap="Blues", vmin=0, vmax=max(1.0, 1.3 * table.max()))
         for (y, x), count in np.ndenumerate(table):
@@ -243,6 +265,12 @@ def _layers_figure(tables: Mapping[str, FloatArray], x_label: str, y_label: str,
         axes.set(xlabel=x_label, ylabel=y_label)
         axes.set_title(f"{name}: {table.sum():.0f} {what}", fontsize=9)
     return figure
+
+
+def _say_instead(axes: Axes, text: str) -> None:
+    """Write why there is nothing to draw where it would be."""
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", fontsize=9, color="0.35")
 
 
 def _matrix(axes: Axes, table: FloatArray, names: Sequence[str], norm: Normalize, colours: str) -> None:

@@ -26,6 +26,8 @@ RASTER_AREAS = ("V1", "V2", "FEF")
 SEQUENTIAL, DIVERGING = "viridis", "RdBu_r"
 #: Neurons of a raster, and at least of a population.
 RASTER_ROWS, RASTER_LEAST = 900, 40
+#: Bins of rates in time at most: finer ones are narrower than what a page shows, and hold too few spikes.
+MOST_BINS = 250
 #: Rates below this share the map's darkest colour (spikes/s).
 LEAST_RATE = 0.05
 
@@ -94,7 +96,7 @@ def area_activity_figure(recording: Recording, areas: Areas, start_ms: float = 0
     """Draw the rate of each area in time as a map, each row over its own mean."""
     stop_ms = min(start_ms + duration_ms, recording.duration_ms)
     window = recording.window(start_ms, stop_ms)
-    bin_ms = max(recording.dt, _round_up((stop_ms - start_ms) / 500.0, recording.dt))
+    bin_ms = max(recording.dt, _round_up((stop_ms - start_ms) / MOST_BINS, recording.dt))
     series = area_rates(rate_series(window, bin_ms), areas, recording.sizes)
     mean = series.rates.mean(axis=1, keepdims=True)
     with np.errstate(invalid="ignore", divide="ignore"):

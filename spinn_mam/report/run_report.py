@@ -21,6 +21,7 @@ from spinn_mam.energy.model import EnergyEstimate
 from spinn_mam.models import NetworkModel
 from spinn_mam.models.theory.regime import regime_lines
 from spinn_mam.multi_area.areas import find_areas
+from spinn_mam.multi_area.bold import CUT_MS, LEAST_MS
 from spinn_mam.network.spec import NetworkSpec
 from spinn_mam.partitioning.route_balanced import link_loads
 from spinn_mam.provenance import scrub
@@ -31,7 +32,7 @@ from spinn_mam.report.content import Absent, Cell, Citation, KeyNumber, Mark, Ov
 from spinn_mam.report.machine_picture import draw_populations, mapping_figure
 from spinn_mam.report.model_tables import format_value, value_rows
 from spinn_mam.report.real_time_section import real_time_parts
-from spinn_mam.report.run_figures import SHOWN_MS, Shown, analysed_ms, figure_names, run_figures, unavailable
+from spinn_mam.report.run_figures import ON_REQUEST, SHOWN_MS, Shown, analysed_ms, figure_names, run_figures, unavailable
 from spinn_mam.report.tables import LATE, fault_lines, loss_lines, mapping_rows
 
 FULL_SCALE = "full scale"
@@ -162,7 +163,7 @@ def report_content(result: RunResult, manifest: Mapping[str, Any]) -> ReportCont
     else:
         content |= {name: pictures.pop(name) for name in ("raster", "rates") if name in pictures}
     theory = () if result.theory is None else (_theory_table(result.theory),)
-    content["analysis"] = (*pictures.values(), *theory, *board)
+    content["analysis"] = (*pictures.values(), *figures_missing(of), *theory, *board)
     if isinstance(comparison, Comparison):
         content["verdict"] = Verdict(comparison.verdict, _verdict_sentence(comparison))
         content["accuracy"] = _accuracy_table(comparison)
@@ -172,6 +173,9 @@ def report_content(result: RunResult, manifest: Mapping[str, Any]) -> ReportCont
         content["machine"] = Picture(machine_card(result.deployment, spec), "Chips of the machine by population")
         content["mapping_pictures"] = (Picture(mapping_picture(result.deployment, spec), "Chips by population, SDRAM in use and link load"),)
         content["mapping"] = Table(("quantity", "value"), tuple(mapping_rows(result.deployment)))
+    if result.deployment is None and result.backend == "emulator":
+        without = Absent("the run has no machine (--board-config none).")
+        content |= dict.fromkeys(("machine", "mapping", "real_time", "energy"), without)
     if result.energy is not None:
         content["energy"] = result.energy
         content["energy_checks"] = check_metered_run(load_power_constants("spin5"))
@@ -207,15 +211,32 @@ BELOW = {
 }
 #: Those of networks of several areas.
 BELOW_OF_AREAS = {
-    "activity": ("Rates of areas in time", ""),
-    "spectra": ("Power spectra of areas", ""),
-    "statistics": ("Irregularity, synchrony and correlations by area and population", ""),
-    "timescales": ("Autocorrelations of areas, and time constants over the hierarchy", ""),
-    "order": ("Lags between areas, and times of areas over the hierarchy", ""),
-    "connectivity": ("Functional connectivity of areas, simulated and measured", ""),
-    "communities": ("Communities of structure and activity", ""),
-    "hierarchies": ("Hierarchies of the areas", ""),
-    "paths": ("Populations in which the strongest paths begin and end", ""),
+    "activity": ("Rates of areas in time", "Each area over its own mean."),
+    "spectra": (
+        "Power spectra of areas",
+        "Of the summed spikes of an area over its number of neurons: independent Poisson neurons have their mean rate at all frequencies.",
+    ),
+    "statistics": (
+        "Irregularity, synchrony and correlations by area and population",
+        "In the first two maps of LvR, as published, neurons with one or two spikes count as 0, which tells of low rates and short runs. "
+        "Synchrony falls with the number of neurons: scaled networks cannot be compared with the full one.",
+    ),
+    "timescales": ("Autocorrelations of areas, and time constants over the hierarchy", "Grey: areas; lag 0 is left out."),
+    "order": ("Lags between areas, and times of areas over the hierarchy", "Lags of pairs whose cross-correlation exceeds five standard errors."),
+    "connectivity": (
+        "Functional connectivity of areas, simulated and measured",
+        "Areas in the order of the communities of synaptic input; colours end at the largest value of each map. "
+        f"BOLD needs {(CUT_MS + LEAST_MS) / 1000:g} s of activity.",
+    ),
+    "communities": (
+        "Communities of structure and activity",
+        "Numbers name communities within a row; the index is 1 for equal divisions, 0 for chance.",
+    ),
+    "hierarchies": ("Hierarchies of the areas", "From anatomy, whatever was simulated; areas without a dot are not in that hierarchy."),
+    "paths": (
+        "Populations in which the strongest paths begin and end",
+        "From the network's structure, whatever its activity; numbers are paths, of those between areas that a pathway connects.",
+    ),
     "potentials": ("Membrane potentials of a sample of neurons in time", ""),
 }
 #: Figures of networks of several areas that stand on the first screen.
@@ -228,6 +249,13 @@ def _pictures(of: Shown) -> dict[str, Picture]:
     missing = unavailable(of)
     figures = run_figures(of, [name for name in shown if name in figure_names(of) and name not in missing])
     return {name: Picture(figure, *shown[name]) for name, figure in figures.items()}
+
+
+def figures_missing(of: Shown) -> tuple[Table, ...]:
+    """Say which figures are not there, and what would bring them; no table if all are."""
+    why = {name: text for name, text in unavailable(of).items() if name != "verdict"}  # the verdict has its own place
+    why |= {name: f"takes minutes: spinn-mam plot RUN --figures {name}" for name in ON_REQUEST if name in figure_names(of) and name not in why}
+    return (Table(("figure", "why it is not shown"), tuple(why.items())),) if why else ()
 
 
 def _verdict_sentence(c: Comparison) -> str:

@@ -14,12 +14,16 @@ from spinn_mam.models.mam.areas import POPULATIONS
 from spinn_mam.multi_area.analysis import MultiAreaAnalysis
 from spinn_mam.multi_area.area_spectra import area_spectra
 from spinn_mam.multi_area.areas import find_areas
-from spinn_mam.multi_area.rate_series import area_rates, rate_series
+from spinn_mam.multi_area.rate_series import RateSeries, area_rates, rate_series
+from spinn_mam.multi_area.temporal_order import temporal_order
+from spinn_mam.multi_area.timescales import timescales
 from spinn_mam.network.spec import Distribution, NetworkSpec, NeuronParameters, Population, Projection
 from spinn_mam.recording import Recording
 from spinn_mam.report import run_figures
+from spinn_mam.report.area_interaction_figures import order_figure, timescales_figure
 from spinn_mam.report.multi_area_figures import raster_areas, rates_map_figure
 from spinn_mam.report.run_figures import AREA_FIGURES, ON_REQUEST, Shown, unavailable
+from spinn_mam.report.run_report import figures_missing
 
 
 def network_of(run):
@@ -127,6 +131,38 @@ def dense(run):
     weight, delay = Distribution(80.0, 8.0), Distribution(3.0, 1.0)
     projections = tuple(Projection(s, t, 100, weight, delay) for s in range(n) for t in range(n))
     return NetworkSpec("mam", 0.1, spec.populations, projections, spec.expected_rates, "none")
+
+
+def test_the_page_says_which_figures_it_does_not_have(run):
+    of = Shown(run, 0.0, 300.0, 500.0, "senk26", None, network_of(run))
+    [table] = figures_missing(of)
+    why = dict(table.rows)
+    assert why["order"] == "the window has 300 ms, this needs 1000 ms"
+    assert "--record-v" in why["potentials"]
+    whole = dict(figures_missing(Shown(run, 0.0, run.duration_ms, 500.0, "senk26", None, network_of(run)))[0].rows)
+    assert whole["interactions"] == "takes minutes: spinn-mam plot RUN --figures interactions"
+    assert set(whole) == {"potentials", "measured", "interactions"}
+
+
+def test_no_panel_is_empty_without_time_constants_or_order():
+    rates = RateSeries(("V1", "V2", "FEF"), 1.0, np.random.default_rng(2).random((3, 4000)))
+    found, order = timescales(rates), temporal_order(rates)
+    assert np.isnan(found.tau_ms).all()
+    assert np.isnan(order.time_ms).all()
+    for figure, text in ((timescales_figure(found, {}), "no time constants"), (order_figure(order, {}), "no order")):
+        right = figure.axes[1]
+        assert right.texts[0].get_text().startswith(text)
+        assert not right.axison
+
+
+def test_agreement_is_drawn_without_an_empty_row_or_column(run):
+    figures = run_figures.run_figures(Shown(run, 0.0, run.duration_ms, 500.0, "senk26", None, network_of(run)), ["communities", "hierarchies"])
+    for name, first in (("communities", 0), ("hierarchies", 1)):
+        axes = figures[name].axes[1]
+        n = len(axes.get_images()[0].get_array())
+        assert len(axes.get_xticks()) == n - 1
+        assert axes.get_xlim() == (-0.5, n - 1.5)
+        assert axes.get_ylim() == (n - 0.5, first - 0.5)
 
 
 def test_an_area_beside_recorded_spikes(run, folder, tmp_path):
