@@ -179,7 +179,7 @@ class EnergyEstimate:
         if not self.n_synaptic_events:
             return "no synaptic event was counted"
         if self.own_share < LEAST_OWN_SHARE:
-            return f"{1.0 - self.own_share:.2%} of it is idle boards': the quotient would tell the machine's size; choose one that fits the network"
+            return f"{1.0 - self.own_share:.2%} of it goes into idle boards: the quotient would tell the machine's size; choose one that fits"
         if self.n_synaptic_events < LEAST_EVENTS_PER_UPDATE * self.n_neuron_updates:
             events = self.n_synaptic_events / self.n_neuron_updates
             return f"the network is nearly silent, {events:.2g} synaptic events for each neuron and time step: the quotient would tell for how long"

@@ -24,7 +24,6 @@ from spinn_mam.network.spec import NetworkSpec
 from spinn_mam.recording import Recording
 from spinn_mam.report.run_figures import (
     MOST_SHOWN_MS,
-    ON_REQUEST,
     SHOWN_MS,
     Shown,
     analysed_ms,
@@ -147,10 +146,10 @@ def activity_statistics(recording: Recording, protocol: str) -> dict[str, dict[s
 
 
 def _numbers(shown: Shown, analysis: MultiAreaAnalysis | None) -> dict[str, Any]:
-    """Return the numbers behind the figures of a run; of several areas those of all figures that there can be without request."""
+    """Return the numbers behind the figures of a run; of several areas those of all figures that there can be."""
     if analysis is None:
         return {"statistics": activity_statistics(shown.window, shown.protocol)}
-    there = set(figure_names(shown)) - set(unavailable(shown)) - set(ON_REQUEST)
+    there = set(figure_names(shown)) - set(unavailable(shown))
     return area_numbers(analysis, there)
 
 

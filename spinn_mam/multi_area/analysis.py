@@ -40,6 +40,11 @@ LEAST_IN_DEGREE = 1.0
 SEED = 1
 
 
+def possible_sources(network: NetworkSpec) -> npt.NDArray[np.bool_]:
+    """Return which populations could act on which, [target, source], shape (n, n)."""
+    return in_degrees(network) > LEAST_IN_DEGREE * network.K_scaling
+
+
 class MultiAreaAnalysis:
     """The analysis of one recording.
 
@@ -196,6 +201,4 @@ class MultiAreaAnalysis:
     @cached_property
     def interactions(self) -> Causality:
         """Directed interactions between populations."""
-        return granger_causality(
-            rate_series(self.recording, PAST_BIN_MS), in_degrees(self.network) > LEAST_IN_DEGREE * self.network.K_scaling, order=PAST_BINS
-        )
+        return granger_causality(rate_series(self.recording, PAST_BIN_MS), possible_sources(self.network), order=PAST_BINS)

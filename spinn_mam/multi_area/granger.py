@@ -38,6 +38,8 @@ ORDER = 25
 FALSE_DISCOVERIES = 0.05
 #: Bins for each regressor that a regression needs.
 LEAST_BINS = 2
+#: Bins with spikes that a population needs: the past of one that hardly fires is singular.
+LEAST_BUSY = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,8 @@ def granger_causality(series: RateSeries, candidates: BoolArray, *, order: int =
     series : RateSeries
         Of populations.
     candidates : ndarray of bool, shape (n, n)
-        Which sources could act on which targets, [target, source]; the diagonal is not looked at. Constant and unknown rates are left out.
+        Which sources could act on which targets, [target, source]; the diagonal is not looked at. Populations that hardly
+        fire, and constant and unknown rates, are left out.
     order : int
         Bins of the past.
     false_discoveries : float
@@ -77,16 +80,15 @@ def granger_causality(series: RateSeries, candidates: BoolArray, *, order: int =
     """
     n, n_bins = series.rates.shape
     sd = series.rates.std(axis=1)
-    varies = np.isfinite(sd) & (sd > 0)
+    busy = (series.rates > series.rates.min(axis=1, keepdims=True)).sum(axis=1)
+    varies = np.isfinite(sd) & (sd > 0) & (busy >= LEAST_BUSY)
     wanted = candidates & varies[:, None] & varies[None, :]
     np.fill_diagonal(wanted, varies)
     most = int(wanted.sum(axis=1).max(initial=0)) * order
     n_rows = n_bins - order
-    if n_rows < LEAST_BINS * most:
-        raise UsageError(
-            f"{n_bins} bins of {series.bin_ms:g} ms for up to {most} regressors ({order} bins of the past of {most // order} populations): "
-            f"at least {LEAST_BINS * most + order} bins are needed; simulate longer, take a smaller order, or fewer areas"
-        )
+    why = too_few_bins(n_bins, series.bin_ms, most // order, order)
+    if why:
+        raise UsageError(why)
     z = np.where(varies[:, None], (series.rates - series.rates.mean(axis=1, keepdims=True)) / np.where(varies, sd, 1.0)[:, None], 0.0)
     # regressors of all, [population, bins back]; each target takes its own
     past = np.stack([z[:, order - k : n_bins - k] for k in range(1, order + 1)], axis=1).reshape(n * order, n_rows)
@@ -113,6 +115,17 @@ def granger_causality(series: RateSeries, candidates: BoolArray, *, order: int =
     if tested.any():
         significant[tested] = stats.false_discovery_control(p[tested]) < false_discoveries
     return Causality(strength, p, significant)
+
+
+def too_few_bins(n_bins: int, bin_ms: float, n_populations: int, order: int) -> str:
+    """Say why so many bins are too few for the past of so many populations, empty if they are enough."""
+    most = n_populations * order
+    if n_bins - order >= LEAST_BINS * most:
+        return ""
+    return (
+        f"{n_bins} bins of {bin_ms:g} ms for up to {most} regressors ({order} bins of the past of {n_populations} populations): "
+        f"at least {LEAST_BINS * most + order} bins are needed; simulate longer, take a smaller order, or fewer areas"
+    )
 
 
 def layer_interactions(significant: BoolArray, areas: Areas, pairs: BoolArray) -> FloatArray:

@@ -28,7 +28,7 @@ def area_numbers(analysis: MultiAreaAnalysis, figures: Collection[str]) -> dict[
     Returns
     -------
     dict
-        ``areas`` and ``populations`` (statistics by name), ``connectivity``, ``order``, ``communities`` and ``hierarchies``.
+        ``areas`` and ``populations`` (statistics by name), ``connectivity``, ``order``, ``communities``, ``hierarchies`` and ``interactions``.
     """
     found: dict[str, Any] = {}
     if "statistics" in figures:
@@ -48,6 +48,13 @@ def area_numbers(analysis: MultiAreaAnalysis, figures: Collection[str]) -> dict[
         found["communities"] = _communities(analysis)
     if "hierarchies" in figures:
         found["hierarchies"] = _hierarchies(analysis)
+    if "interactions" in figures:
+        significant = analysis.interactions.significant
+        found["interactions"] = {
+            "n_tested": int(np.isfinite(analysis.interactions.p).sum()),
+            "n_significant": int(significant.sum()),
+            "n_within_areas": int(significant[analysis.areas.area[:, None] == analysis.areas.area].sum()),
+        }
     return found
 
 

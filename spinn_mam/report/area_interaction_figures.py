@@ -217,7 +217,9 @@ def interactions_figure(analysis: MultiAreaAnalysis) -> Figure:
     tables = {name: layer_interactions(causality.significant, analysis.areas, pairs) for name, pairs in analysis.directions.items()}
     figure = _layers_figure(tables, "source", "target", "interactions")
     tested = int(np.isfinite(causality.p).sum())
-    text = f"{int(causality.significant.sum()):,} of {tested:,} pairs of populations, past of {PAST_BINS} bins of {PAST_BIN_MS:g} ms"
+    within = int(causality.significant[analysis.areas.area[:, None] == analysis.areas.area].sum())
+    pairs = f"{int(causality.significant.sum()):,} of {tested:,} pairs of populations ({within:,} within areas)"
+    text = f"{pairs}, past of {PAST_BINS} bins of {PAST_BIN_MS:g} ms"
     figure.suptitle(f"directed interactions (conditional Granger causality): {text}", fontsize=10)
     return figure
 

@@ -12,9 +12,10 @@ from matplotlib.figure import Figure
 from spinn_mam.analysis import analyse
 from spinn_mam.comparison import PROTOCOLS, Comparison
 from spinn_mam.errors import UsageError
-from spinn_mam.multi_area.analysis import SEED, MultiAreaAnalysis
+from spinn_mam.multi_area.analysis import PAST_BIN_MS, PAST_BINS, SEED, MultiAreaAnalysis, possible_sources
 from spinn_mam.multi_area.anatomy import find_anatomy
 from spinn_mam.multi_area.areas import Areas, find_areas
+from spinn_mam.multi_area.granger import too_few_bins
 from spinn_mam.multi_area.measured import Measured, sample_of_area, sample_statistics
 from spinn_mam.network.spec import NetworkSpec
 from spinn_mam.recording import Recording
@@ -161,8 +162,6 @@ AREA_FIGURES: Mapping[str, Callable[[Shown, MultiAreaAnalysis], Figure]] = {
     "potentials": lambda of, _: _potentials(of),
     "measured": _measured,
 }
-#: Figures that are drawn only if they are asked for: they take minutes of a network of 32 areas.
-ON_REQUEST = ("interactions",)
 #: Shortest window for what follows from fluctuations of areas (ms).
 LEAST_FLUCTUATIONS_MS = 1000.0
 
@@ -209,7 +208,12 @@ def _unavailable_of_areas(of: Shown, areas: Areas) -> dict[str, str]:
     """Say which figures of several areas there cannot be, and why."""
     why: dict[str, str] = {}
     from_spikes = ("spectra", "timescales", "connectivity", "order", "communities", "interactions")
-    if of.network is None:
+    if of.network is not None:
+        past = possible_sources(of.network)
+        np.fill_diagonal(past, True)
+        few = too_few_bins(int(of.window.duration_ms / PAST_BIN_MS + 1e-9), PAST_BIN_MS, int(past.sum(axis=1).max(initial=0)), PAST_BINS)
+        why |= {"interactions": few} if few else {}
+    else:
         why |= dict.fromkeys(("connectivity", "communities", "paths", "interactions"), "the network is not known; give a run folder")
     if find_anatomy(areas.names) is None:
         why["hierarchies"] = "there are no anatomical facts of these areas"
@@ -232,7 +236,7 @@ def run_figures(of: Shown, names: Sequence[str] = (), analysis: MultiAreaAnalysi
     ----------
     of : Shown
     names : sequence of str
-        Of FIGURES, or of AREA_FIGURES for a network of several areas; by default all that there can be but those ON_REQUEST.
+        Of FIGURES, or of AREA_FIGURES for a network of several areas; by default all that there can be.
     analysis : MultiAreaAnalysis, optional
         Of several areas, if it was made before.
 
@@ -247,7 +251,7 @@ def run_figures(of: Shown, names: Sequence[str] = (), analysis: MultiAreaAnalysi
             raise UsageError(f"--figures {name}: use one or more of {', '.join(there)}, with commas")
         if name in missing:
             raise UsageError(f"--figures {name}: {missing[name]}")
-    chosen = names or [name for name in there if name not in missing and name not in ON_REQUEST]
+    chosen = names or [name for name in there if name not in missing]
     if of.areas is None:
         return {name: FIGURES[name](of) for name in chosen}
     analysis = analysis or analysis_of(of)

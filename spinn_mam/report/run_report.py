@@ -32,7 +32,7 @@ from spinn_mam.report.content import Absent, Cell, Citation, KeyNumber, Mark, Ov
 from spinn_mam.report.machine_picture import draw_populations, mapping_figure
 from spinn_mam.report.model_tables import format_value, value_rows
 from spinn_mam.report.real_time_section import real_time_parts
-from spinn_mam.report.run_figures import ON_REQUEST, SHOWN_MS, Shown, analysed_ms, figure_names, run_figures, unavailable
+from spinn_mam.report.run_figures import SHOWN_MS, Shown, analysed_ms, figure_names, run_figures, unavailable
 from spinn_mam.report.tables import LATE, fault_lines, loss_lines, mapping_rows
 
 FULL_SCALE = "full scale"
@@ -143,12 +143,13 @@ def report_content(result: RunResult, manifest: Mapping[str, Any]) -> ReportCont
         numbers.append(KeyNumber("Network and state", f"{arrays:,.0f} MB", f"arrays; synapses {provenance['synapses']}"))
     if result.deployment is not None:
         metrics = result.deployment.metrics
-        numbers.append(KeyNumber("Cores", f"{metrics['cores']:,}", f"{metrics['chips']} chips, {metrics['boards_used']} boards"))
+        boards = f"{metrics['boards_used']} board{'s' * (metrics['boards_used'] != 1)}"
+        numbers.append(KeyNumber("Cores", f"{metrics['cores']:,}", f"{metrics['chips']} chips, {boards}"))
         numbers.append(KeyNumber("Mapping", f"{metrics['wall_time_s']:.2f} s", f"busiest link {metrics['busiest_link_spikes_per_s']:,.0f} spikes/s"))
     if result.theory is not None:
         worst = result.theory.worst
-        most = f"rms of rates over populations; most {worst.run - worst.theory:+.2f}, {worst.population}"
-        numbers.append(KeyNumber("Beside theory", f"{result.theory.rms:.3f} spikes/s", most))
+        most = f"spikes/s, rms of rates over populations; most {worst.run - worst.theory:+.2f}, {worst.population}"
+        numbers.append(KeyNumber("Beside theory", f"{result.theory.rms:.3f}", most))
     why = comparison if isinstance(comparison, str) else "no comparison was made."
     content: dict[str, Any] = {}
     board = (_board_table(provenance["board"]),) if provenance.get("board", {}).get("binaries") else ()
@@ -237,15 +238,24 @@ BELOW_OF_AREAS = {
         "Populations in which the strongest paths begin and end",
         "From the network's structure, whatever its activity; numbers are paths, of those between areas that a pathway connects.",
     ),
+    "interactions": (
+        "Populations between which directed interactions are significant",
+        "Rate of false discoveries 5 %. Numbers are interactions between areas that a pathway connects; most others are within areas.",
+    ),
     "potentials": ("Membrane potentials of a sample of neurons in time", ""),
 }
 #: Figures of networks of several areas that stand on the first screen.
 FIRST = {"raster": ("Spikes of a sample of neurons of three areas", ""), "rates": ("Map of mean rates, areas by populations", "")}
 
 
+def _shown(of: Shown) -> dict[str, tuple[str, str]]:
+    """Return the figures of the page, as far as there can be such."""
+    return BELOW if of.areas is None else FIRST | BELOW_OF_AREAS
+
+
 def _pictures(of: Shown) -> dict[str, Picture]:
     """Draw verdict, distributions, spectra and rates in time, of the first minute of a long run; of several areas the first screen, too."""
-    shown = BELOW if of.areas is None else FIRST | BELOW_OF_AREAS
+    shown = _shown(of)
     missing = unavailable(of)
     figures = run_figures(of, [name for name in shown if name in figure_names(of) and name not in missing])
     return {name: Picture(figure, *shown[name]) for name, figure in figures.items()}
@@ -253,8 +263,7 @@ def _pictures(of: Shown) -> dict[str, Picture]:
 
 def figures_missing(of: Shown) -> tuple[Table, ...]:
     """Say which figures are not there, and what would bring them; no table if all are."""
-    why = {name: text for name, text in unavailable(of).items() if name != "verdict"}  # the verdict has its own place
-    why |= {name: f"takes minutes: spinn-mam plot RUN --figures {name}" for name in ON_REQUEST if name in figure_names(of) and name not in why}
+    why = {name: text for name, text in unavailable(of).items() if name in _shown(of) and name != "verdict"}  # which has its own place
     return (Table(("figure", "why it is not shown"), tuple(why.items())),) if why else ()
 
 

@@ -39,7 +39,7 @@ _TITLES = {
 }
 _UNITS = {"rate": "rate (spikes/s)", "cv_isi": "CV of inter-spike intervals", "correlation": "correlation coefficient"}
 #: Spikes of a raster below which dots grow, and how many times at most.
-DENSE, LARGEST_DOT = 2500, 5.0
+DENSE, LARGEST_DOT = 2500, 4.0
 _SHOWN = {"rate": (0.0, 0.99), "cv_isi": (0.002, 0.998), "correlation": (0.005, 0.96)}
 
 

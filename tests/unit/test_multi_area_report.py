@@ -11,9 +11,10 @@ from spinn_mam.errors import UsageError
 from spinn_mam.flow.results import plot_run
 from spinn_mam.flow.stages import stage_folder
 from spinn_mam.models.mam.areas import POPULATIONS
-from spinn_mam.multi_area.analysis import MultiAreaAnalysis
+from spinn_mam.multi_area.analysis import MultiAreaAnalysis, possible_sources
 from spinn_mam.multi_area.area_spectra import area_spectra
 from spinn_mam.multi_area.areas import find_areas
+from spinn_mam.multi_area.numbers import area_numbers
 from spinn_mam.multi_area.rate_series import RateSeries, area_rates, rate_series
 from spinn_mam.multi_area.temporal_order import temporal_order
 from spinn_mam.multi_area.timescales import timescales
@@ -22,7 +23,7 @@ from spinn_mam.recording import Recording
 from spinn_mam.report import run_figures
 from spinn_mam.report.area_interaction_figures import order_figure, timescales_figure
 from spinn_mam.report.multi_area_figures import raster_areas, rates_map_figure
-from spinn_mam.report.run_figures import AREA_FIGURES, ON_REQUEST, Shown, unavailable
+from spinn_mam.report.run_figures import AREA_FIGURES, Shown, unavailable
 from spinn_mam.report.run_report import figures_missing
 
 
@@ -79,8 +80,7 @@ def test_rasters_are_of_v1_v2_and_fef_or_of_what_there_is():
 def test_every_figure_can_be_drawn(run):
     of = Shown(run, 0.0, run.duration_ms, 500.0, "senk26", None, network_of(run))
     figures = run_figures.run_figures(of)
-    assert set(figures) == set(AREA_FIGURES) - {"potentials", "measured", *ON_REQUEST}
-    figures |= run_figures.run_figures(of, ["interactions"])
+    assert set(figures) == set(AREA_FIGURES) - {"potentials", "measured"}
     for name, figure in figures.items():
         file = io.StringIO()
         figure.savefig(file, format="svg")
@@ -140,8 +140,7 @@ def test_the_page_says_which_figures_it_does_not_have(run):
     assert why["order"] == "the window has 300 ms, this needs 1000 ms"
     assert "--record-v" in why["potentials"]
     whole = dict(figures_missing(Shown(run, 0.0, run.duration_ms, 500.0, "senk26", None, network_of(run)))[0].rows)
-    assert whole["interactions"] == "takes minutes: spinn-mam plot RUN --figures interactions"
-    assert set(whole) == {"potentials", "measured", "interactions"}
+    assert set(whole) == {"potentials"}
 
 
 def test_no_panel_is_empty_without_time_constants_or_order():
@@ -163,6 +162,15 @@ def test_agreement_is_drawn_without_an_empty_row_or_column(run):
         assert len(axes.get_xticks()) == n - 1
         assert axes.get_xlim() == (-0.5, n - 1.5)
         assert axes.get_ylim() == (n - 0.5, first - 0.5)
+
+
+def test_directed_interactions_are_counted_within_and_between_areas(run):
+    of = Shown(run, 0.0, run.duration_ms, 500.0, "senk26", None, network_of(run))
+    analysis = run_figures.analysis_of(of)
+    found = area_numbers(analysis, {"interactions"})["interactions"]
+    assert found["n_tested"] == int((possible_sources(of.network) & ~np.eye(len(run.names), dtype=bool)).sum()) > 0
+    assert 0 <= found["n_within_areas"] <= found["n_significant"] <= found["n_tested"]
+    assert "interactions" in unavailable(Shown(run, 0.0, run.duration_ms, 500.0, "senk26", None, dense(run)))
 
 
 def test_an_area_beside_recorded_spikes(run, folder, tmp_path):
