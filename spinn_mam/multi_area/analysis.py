@@ -20,6 +20,7 @@ from spinn_mam.multi_area.map_equation import map_equation_modules
 from spinn_mam.multi_area.paths import Path, strongest_paths
 from spinn_mam.multi_area.rate_series import RateSeries, area_rates, rate_series
 from spinn_mam.multi_area.spiking import SpikingStatistics, spiking_statistics
+from spinn_mam.multi_area.stability import RankAgreement, Stability, area_stability, rank_agreement
 from spinn_mam.multi_area.synaptic_input import absolute_weights, area_in_degrees, in_degrees, synaptic_input
 from spinn_mam.multi_area.temporal_order import TemporalOrder, temporal_order
 from spinn_mam.multi_area.timescales import Timescales, timescales
@@ -114,6 +115,20 @@ class MultiAreaAnalysis:
     def order(self) -> TemporalOrder:
         """Temporal order of areas."""
         return temporal_order(self.area_rates)
+
+    @cached_property
+    def stability(self) -> Stability | None:
+        """Stability of areas in mean-field theory; None if the network is not known or theory has no state of it."""
+        return None if self._network is None else area_stability(self._network, self.areas.names)
+
+    @cached_property
+    def order_by_stability(self) -> dict[str, RankAgreement]:
+        """How the times of areas agree by rank with their stability: of areas alone, and their part in the critical mode; what there is."""
+        if self.stability is None:
+            return {}
+        measures = {"areas alone": self.stability.alone, "critical mode": self.stability.participation}
+        found = {name: rank_agreement(values, self.order.time_ms, np.random.default_rng(SEED)) for name, values in measures.items()}
+        return {name: agreement for name, agreement in found.items() if agreement is not None}
 
     @cached_property
     def synaptic_input(self) -> RateSeries:

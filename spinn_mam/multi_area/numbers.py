@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,10 @@ def area_numbers(analysis: MultiAreaAnalysis, figures: Collection[str]) -> dict[
     if "order" in figures:
         _add(found["areas"], "time_ms", analysis.order.time_ms)
         found["order"] = _known({"explained": analysis.order.explained}) | {"n_pairs": int(np.isfinite(analysis.order.lag_ms).sum()) // 2}
+        if analysis.stability is not None:
+            _add(found["areas"], "eigenvalue_alone", analysis.stability.alone)
+            _add(found["areas"], "critical_participation", analysis.stability.participation)
+            found["order"]["stability"] = {name: asdict(agreement) for name, agreement in analysis.order_by_stability.items()}
     if "connectivity" in figures:
         found["connectivity"] = _connectivity(analysis)
     if "communities" in figures:

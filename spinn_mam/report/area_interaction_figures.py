@@ -19,7 +19,6 @@ from spinn_mam.multi_area.granger import layer_interactions
 from spinn_mam.multi_area.hierarchy import Ensemble, kendall
 from spinn_mam.multi_area.measured import SampleStatistics
 from spinn_mam.multi_area.paths import end_layers, n_areas_passed
-from spinn_mam.multi_area.temporal_order import TemporalOrder
 from spinn_mam.multi_area.timescales import Timescales
 
 FloatArray = npt.NDArray[np.float64]
@@ -74,10 +73,11 @@ def timescales_figure(found: Timescales, levels: Mapping[str, FloatArray]) -> Fi
     return figure
 
 
-def order_figure(order: TemporalOrder, levels: Mapping[str, FloatArray]) -> Figure:
-    """Draw the lags of all pairs, areas in the order of their times, and the times over the level in the published hierarchy."""
-    figure = Figure(figsize=(8.6, 4.2), layout="constrained")
-    left, right = figure.subplots(1, 2, width_ratios=(1.15, 1))
+def order_figure(analysis: MultiAreaAnalysis) -> Figure:
+    """Draw the lags of all pairs, areas in the order of their times, and the times over the published hierarchy and over the areas' stability."""
+    order, stability = analysis.order, analysis.stability
+    figure = Figure(figsize=(8.6 if stability is None else 12.2, 4.2), layout="constrained")
+    left, right, *more = figure.subplots(1, 2 if stability is None else 3, width_ratios=(1.15, 1) if stability is None else (1.15, 1, 1))
     ranked = np.argsort(order.time_ms, kind="stable")  # NaN last
     lags = order.lag_ms[np.ix_(ranked, ranked)]
     top = float(np.nanmax(np.abs(lags), initial=1.0))
@@ -87,12 +87,24 @@ def order_figure(order: TemporalOrder, levels: Mapping[str, FloatArray]) -> Figu
     left.set_title(f"{n} of {len(lags) * (len(lags) - 1) // 2} pairs have an extremum above chance", fontsize=9)
     right.spines[["top", "right"]].set_visible(False)
     placed = int(np.isfinite(order.time_ms).sum())
-    if not placed:
+    if placed:
+        _over_levels(right, order.names, order.time_ms, analysis.levels, "time of the area (ms)")
+        fit = (
+            f"account for {order.explained:.0%} of the squared lags"
+            if np.isfinite(order.explained)
+            else "as many as the lags between them leave free"
+        )
+        right.set_title(f"times of {placed} areas {fit}\n{right.get_title()}", fontsize=9)
+    else:
         _say_instead(right, "no order: fewer than three areas\nare connected by such pairs")
-        return figure
-    _over_levels(right, order.names, order.time_ms, levels, "time of the area (ms)")
-    fit = f"account for {order.explained:.0%} of the squared lags" if np.isfinite(order.explained) else "as many as the lags between them leave free"
-    right.set_title(f"times of {placed} areas {fit}\n{right.get_title()}", fontsize=9)
+    for axes in more:
+        assert stability is not None
+        _scatter(axes, order.names, stability.alone, order.time_ms)
+        axes.set(xlabel="largest eigenvalue of the area alone (theory)", ylabel="time of the area (ms)")
+        axes.spines[["top", "right"]].set_visible(False)
+        found = analysis.order_by_stability
+        lines = [f"Spearman's ρ and Kendall's τ over {next(iter(found.values())).n} areas"] if found else ["too few areas have a time"]
+        axes.set_title("\n".join([*lines, *(f"{name}: {ranks.text()}" for name, ranks in found.items())]), fontsize=7.5)
     return figure
 
 
@@ -289,11 +301,16 @@ def _over_levels(axes: Axes, names: Sequence[str], values: FloatArray, levels: M
     published = levels.get("Reid 2009", np.full(len(names), np.nan))
     both = np.isfinite(published) & np.isfinite(values)
     at, x_label = (published, "level in the hierarchy of Reid et al. (2009)") if both.any() else (np.arange(len(names), dtype=np.float64), "area")
-    shown = np.isfinite(at) & np.isfinite(values)
-    axes.plot(at[shown], values[shown], "o", color="#0072B2", markersize=3.5)
-    for i in np.flatnonzero(shown).tolist():
-        axes.annotate(names[i], (at[i], values[i]), xytext=(2, 2), textcoords="offset points", fontsize=6.5)
+    _scatter(axes, names, at, values)
     axes.set(xlabel=x_label, ylabel=label)
     rank = kendall({"level": published, "value": values}).get(("level", "value"))
     if rank is not None:
         axes.set_title(f"Kendall's tau {rank[0]:.2f} (p = {rank[1]:.2g}, {int(both.sum())} areas)", fontsize=9)
+
+
+def _scatter(axes: Axes, names: Sequence[str], at: FloatArray, values: FloatArray) -> None:
+    """Draw a point for each area that has both, with its name."""
+    shown = np.isfinite(at) & np.isfinite(values)
+    axes.plot(at[shown], values[shown], "o", color="#0072B2", markersize=3.5)
+    for i in np.flatnonzero(shown).tolist():
+        axes.annotate(names[i], (at[i], values[i]), xytext=(2, 2), textcoords="offset points", fontsize=6.5)

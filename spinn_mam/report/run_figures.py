@@ -154,7 +154,7 @@ AREA_FIGURES: Mapping[str, Callable[[Shown, MultiAreaAnalysis], Figure]] = {
     "spectra": lambda _, analysis: between.area_spectra_figure(analysis.spectra),
     "timescales": lambda _, analysis: between.timescales_figure(analysis.timescales, analysis.levels),
     "connectivity": lambda _, analysis: between.connectivity_figure(analysis),
-    "order": lambda _, analysis: between.order_figure(analysis.order, analysis.levels),
+    "order": lambda _, analysis: between.order_figure(analysis),
     "communities": lambda _, analysis: between.communities_figure(analysis),
     "hierarchies": lambda _, analysis: between.hierarchies_figure(analysis.areas.names, analysis.levels, analysis.ensemble),
     "paths": lambda _, analysis: between.paths_figure(analysis),

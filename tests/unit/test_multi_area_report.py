@@ -148,7 +148,10 @@ def test_no_panel_is_empty_without_time_constants_or_order():
     found, order = timescales(rates), temporal_order(rates)
     assert np.isnan(found.tau_ms).all()
     assert np.isnan(order.time_ms).all()
-    for figure, text in ((timescales_figure(found, {}), "no time constants"), (order_figure(order, {}), "no order")):
+    quiet = make_run(("V1", "V2", "FEF"), rate=0.0, duration_ms=1200.0, size=5)
+    analysis = MultiAreaAnalysis(quiet, find_areas(quiet.names))
+    analysis.order = order
+    for figure, text in ((timescales_figure(found, {}), "no time constants"), (order_figure(analysis), "no order")):
         right = figure.axes[1]
         assert right.texts[0].get_text().startswith(text)
         assert not right.axison
