@@ -217,9 +217,7 @@ def paths_figure(analysis: MultiAreaAnalysis) -> Figure:
     figure = _layers_figure(tables, "first population", "last population", "paths")
     passed = n_areas_passed(analysis.paths, analysis.areas)
     steps = ", ".join(f"{count} of {n - 1} step{'s' * (n > 2)}" for n, count in sorted(passed.items()))
-    figure.suptitle(
-        f"strongest paths between {sum(passed.values())} pairs of areas: {steps}; shown: of pairs with a pathway of known direction", fontsize=10
-    )
+    figure.suptitle(f"strongest paths between {sum(passed.values())} pairs of areas: {steps}", fontsize=10)
     return figure
 
 

@@ -236,7 +236,7 @@ BELOW_OF_AREAS = {
     "hierarchies": ("Hierarchies of the areas", "From anatomy, whatever was simulated; areas without a dot are not in that hierarchy."),
     "paths": (
         "Populations in which the strongest paths begin and end",
-        "From the network's structure, whatever its activity; numbers are paths, of those between areas that a pathway connects.",
+        "From the network's structure, whatever its activity; numbers are paths, of pairs of areas that a pathway connects.",
     ),
     "interactions": (
         "Populations between which directed interactions are significant",
