@@ -99,6 +99,9 @@ def order_figure(analysis: MultiAreaAnalysis) -> Figure:
         _say_instead(right, "no order: fewer than three areas\nare connected by such pairs")
     for axes in more:
         assert stability is not None
+        if not placed:
+            _say_instead(axes, "nor one to compare\nwith theory's stability of areas")
+            continue
         _scatter(axes, order.names, stability.alone, order.time_ms)
         axes.set(xlabel="largest eigenvalue of the area alone (theory)", ylabel="time of the area (ms)")
         axes.spines[["top", "right"]].set_visible(False)

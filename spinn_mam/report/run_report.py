@@ -227,7 +227,7 @@ BELOW_OF_AREAS = {
     "connectivity": (
         "Functional connectivity of areas, simulated and measured",
         "Areas in the order of the communities of synaptic input; colours end at the largest value of each map. "
-        f"BOLD needs {(CUT_MS + LEAST_MS) / 1000:g} s of activity.",
+        f"BOLD needs {(CUT_MS + LEAST_MS) / 1000:g} s of activity, and minutes for more than chance.",
     ),
     "communities": (
         "Communities of structure and activity",

@@ -178,6 +178,16 @@ def test_one_missing_part_leaves_the_others():
     assert "Machine not shown: there is no deployment." in text
 
 
+def test_a_table_of_hundreds_of_rows_is_folded_with_its_note_in_sight():
+    rows = tuple((f"V{i}", i) for i in range(254))
+    for shown, folded in ((rows, 1), (rows[:20], 0)):
+        table = Table(("population", "rate"), shown, caption="Rates", note="A note.")
+        page = Page(render_report(dataclasses.replace(full(), analysis=(table,))))
+        assert page.tags.count("details") == folded
+        assert ("Rates: 254 rows" in page.text["analysis"]) == bool(folded)
+        assert "A note." in page.text["analysis"]
+
+
 @pytest.mark.parametrize(("outcome", "word"), [("pass", "✓ pass"), ("fail", "✗ fail"), ("undecided", "~ undecided")])
 def test_verdict_is_the_badge(outcome, word):
     text = render_report(ReportContent(title="t", verdict=Verdict(outcome, "against five seeds")))
