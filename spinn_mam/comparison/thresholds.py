@@ -10,8 +10,9 @@ Method, distances
     square). With k = 1 all differences are of one kind, such as a common shift of the mean rate, and ratios have a long tail; sampling
     noise of a whole distribution acts like many dimensions and ratios stay near one. The scale of the points cancels in the
     ratio. The one unknown, k, shows in the scatter of the logarithms of the seeds' pairwise distances; it is
-    estimated from all populations of a statistic together, after the scatter is raised by half, since it is itself uncertain and
-    populations may differ. The critical ratio follows from simulating the model.
+    estimated from all populations of a statistic together, or from the population alone if its own scatter is larger: the rates of L23E
+    fluctuate by a common shift, those of others by sampling. The scatter is raised by half, since it is itself uncertain. The critical
+    ratio follows from simulating the model.
 Method, single numbers (mean rate, synchrony)
     Student's t, whose variance borrows strength from the other populations' variances (Smyth 2004, doi 10.2202/1544-6115.1027): R - 1 degrees of
     freedom of its own and d0 of the others, d0 estimated from how much the log variances differ. Two safeguards:
@@ -74,8 +75,9 @@ def distance_thresholds(distances: FloatArray, level: float, *, power: int) -> F
     usable = (np.isfinite(ordered) & (ordered > 0)).all(axis=1)
     thresholds = np.full(len(ordered), np.nan)
     if usable.any():
-        scatter = float(np.log(ordered[usable]).var(axis=1).mean()) * len(i) / (len(i) - 1)
-        thresholds[usable] = ordered[usable].mean(axis=1) * critical_ratio(n_seeds, SCATTER_SAFETY * scatter, level, power)
+        own = np.log(ordered[usable]).var(axis=1) * len(i) / (len(i) - 1)
+        scatter = SCATTER_SAFETY * np.maximum(own, own.mean())
+        thresholds[usable] = ordered[usable].mean(axis=1) * [critical_ratio(n_seeds, float(s), level, power) for s in scatter]
     return thresholds
 
 

@@ -17,6 +17,8 @@ from spinn_mam.backends.emulator.update import BLOCK, dither, draw_counts, n_dit
 from spinn_mam.fixed_point.ring_buffer import quantise_weights, ring_buffer_shifts, weight_scales
 from spinn_mam.models import load_model
 from spinn_mam.network.connectivity import Connectivity
+from spinn_mam.network.kernels import draw
+from spinn_mam.network.streams import stream_key
 
 SEED = 5
 
@@ -190,6 +192,23 @@ def test_counts_follow_poissons_law(mean):
     # sums over neurons in a step, and over steps of a neuron, vary as independent counts do
     assert abs(deviation.sum(axis=0).var() / n_steps - 1) < 5 * np.sqrt(2 / n_neurons + 1 / mean / n)
     assert abs(deviation.sum(axis=1).var() / n_neurons - 1) < 5 * np.sqrt(2 / n_steps + 1 / mean / n)
+
+
+@pytest.mark.parametrize("mean", [1.2, 1.28, 1.52, 1.6, 1.68, 2.32])
+def test_neurons_that_share_a_hash_or_a_dither_are_independent(mean):
+    # means of the microcircuit, keys of a stream as in a run; false-alarm rate of each check: about 6e-7, fixed keys
+    table, stream = poisson_thresholds(mean), stream_key(SEED, "drive", "L6I")
+    n_steps, n_neurons = 6000, 1000
+    counts = np.array([drawn_counts(table, np.uint64(draw(stream, t)), 0, n_neurons) for t in range(n_steps)])
+    deviation = (counts - mean) / np.sqrt(mean)
+    for pairs in (deviation[:, 0::2] * deviation[:, 1::2], deviation[:, 1:-1:2] * deviation[:, 2::2]):
+        assert abs(pairs.mean()) < 5 / np.sqrt(pairs.size)
+    both_silent = ((counts[:, 0::2] == 0) & (counts[:, 1::2] == 0)).mean()
+    assert abs(both_silent - np.exp(-2 * mean)) < 5 * np.sqrt(2 * np.exp(-2 * mean) / counts.size)
+    population = deviation.sum(axis=1) / np.sqrt(n_neurons)
+    assert abs(population.var() - 1) < 5 * np.sqrt(2 / n_steps)
+    for lag in (1, 2, 3, 5, 10, 15, 30, 100):
+        assert abs((population[lag:] * population[:-lag]).mean()) < 5 / np.sqrt(n_steps - lag), lag
 
 
 def test_an_uncoupled_network_fires_at_the_rate_of_the_exact_model(spec):

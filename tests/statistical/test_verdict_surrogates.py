@@ -70,7 +70,7 @@ def test_a_correct_run_fails_once_in_twenty_at_most_with_many_trials(settings):
 
 
 @pytest.mark.parametrize("power", [1, 2])
-@pytest.mark.parametrize("dimensions", [[1] * 8, [4] * 8, [16] * 8, [1, 1, 4, 4, 4, 4, 16, 16]], ids=str)
+@pytest.mark.parametrize("dimensions", [[1] * 8, [4] * 8, [16] * 8, [1, 1, 4, 4, 4, 4, 16, 16], [1, 1] + [32] * 6], ids=str)
 @pytest.mark.parametrize("n_seeds", [5, 10])
 def test_distance_thresholds_hold_in_their_own_model(n_seeds, dimensions, power):
     rng = np.random.default_rng(11)
