@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from spinn_mam import __version__, bench_commands, board_commands, reference_commands, result_commands, theory_commands
-from spinn_mam.errors import AccuracyError, RunFailedError, SpinnMamError, UsageError
+from spinn_mam.errors import AccuracyError, RunFailedError, SpinnMamError, UsageError, interrupted
 
 app = typer.Typer(
     name="spinn-mam",
@@ -354,8 +354,7 @@ def main() -> None:
     sys.exit(_guarded(lambda: app(standalone_mode=False), errors))
 
 
-def _stop(signal_number: int, frame: object) -> None:
-    del frame
+def _stop(signal_number: int, _frame: object) -> None:
     raise Stopped(signal_number)
 
 
@@ -375,7 +374,7 @@ def _guarded(command: Callable[[], Any], errors: Console) -> int:
         if isinstance(error, Stopped) and error.signal_number == signal.SIGPIPE:  # whoever read the output, such as 'head', has had enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains when it flushes at its end
             return 128 + signal.SIGPIPE
-        say("interrupted: nothing that was finished is lost; to go on, give the same command with the run folder as --out", "yellow")
+        say(interrupted("".join(sys.argv[1:2])), "yellow")
         return 128 + (error.signal_number if isinstance(error, Stopped) else signal.SIGINT)
     except MemoryError as error:
         say(f"error: not enough memory ({error}): finished stages are kept; use --n-scaling or --k-scaling, or a computer with more")

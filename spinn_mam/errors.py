@@ -152,3 +152,12 @@ class Findings:
         """Raise DoesNotFitError if anything was found."""
         if self.violations:
             raise DoesNotFitError(self.stage, self.violations)
+
+
+def interrupted(verb: str) -> str:
+    """Say what is kept of a command that was interrupted, and how to go on."""
+    if verb == "run":
+        return "interrupted: nothing that was finished is lost; to go on, give the same command with the run folder as --out"
+    if verb == "reference":
+        return "interrupted: nothing that was finished is lost; to go on, give the same command"
+    return "interrupted: what was not written yet is lost"

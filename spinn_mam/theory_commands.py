@@ -62,4 +62,4 @@ def theory(
     for part in shown.said:
         console.print(part)
     if out is not None:
-        console.print(f"written to {out}: {', '.join(sorted(path.name for path in out.iterdir()))}")
+        console.print(f"written to {out}: {', '.join(shown.written)}")

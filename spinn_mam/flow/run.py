@@ -22,6 +22,7 @@ from spinn_mam.flow.progress import Reporter
 from spinn_mam.flow.settings import RunSettings
 from spinn_mam.flow.stages import RECORDING, STAGES, build_stages, stage_folder, write_json
 from spinn_mam.models import NetworkModel
+from spinn_mam.models.mam.areas import AREAS
 from spinn_mam.models.mam.network import is_published_ground_state
 from spinn_mam.models.theory.regime import predict, regime_lines
 from spinn_mam.network.spec import NetworkSpec
@@ -58,7 +59,9 @@ def run_model(
     stages = build_stages(settings, model, spec)
     engine.check_selection(stages, first, last)
     check_folder(folder, STAGES)
-    _say(console, f"{model.content.title}: {int(spec.sizes.sum()):,} neurons, {spec.n_synapses:,} synapses, {spec.drive} drive")
+    areas = getattr(model.content, "simulated", AREAS)
+    some = f", of them {', '.join(areas)} alone" if areas != AREAS else ""
+    _say(console, f"{model.content.title}{some}: {int(spec.sizes.sum()):,} neurons, {spec.n_synapses:,} synapses, {spec.drive} drive")
     for line in regime_lines(spec):
         _say(console, line)
     _say(console, f"run folder: {folder}", "dim")

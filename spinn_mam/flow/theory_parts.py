@@ -62,6 +62,8 @@ class Shown:
     figures : dict of str to Figure
     in_degrees : ndarray or None
         Stabilised.
+    written : list of str
+        Names of the files in the folder that was asked for.
     """
 
     spec: NetworkSpec
@@ -74,6 +76,7 @@ class Shown:
     data: dict[str, Any] = field(default_factory=dict)
     figures: dict[str, Figure] = field(default_factory=dict)
     in_degrees: FloatArray | None = None
+    written: list[str] = field(default_factory=list)
 
     def state(self) -> FixedPoint:
         """Return the state that silence leads to."""
@@ -86,7 +89,8 @@ def _rates(of: Shown) -> None:
     took_s = time.perf_counter() - began
     search = find_fixed_points(of.network, of.starts, of.seed) if of.starts else None
     of.data |= theory_tables.rates_json(of.network, state, took_s, search)
-    of.said += [theory_tables.rates_table(of.spec, of.network, state), theory_tables.stability_line(state), f"took {took_s:.3f} s"]
+    of.said += [theory_tables.rates_table(of.spec, of.network, state), theory_tables.mean_line(of.network, state)]
+    of.said += [theory_tables.stability_line(state), f"took {took_s:.3f} s"]
     if search is not None:
         of.said.append(theory_tables.search_table(of.network, search))
 
@@ -173,21 +177,27 @@ def show_theory(
     Raises
     ------
     UsageError
-        If there is no such part.
+        If there is no such part, or the folder cannot be made.
     """
     for name in parts:
         if name not in PARTS:
             raise UsageError(f"--parts {name}: use one or more of {', '.join(PARTS)}, with commas")
+    if out is not None:  # before what may take minutes
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"--out {out}: cannot be made ({error.strerror}); name another folder") from None
     head = {"format": "spinn_mam.theory/1", "model": spec.model, "network_digest": spec.digest()}
     shown = Shown(spec, MeanField.of(spec), starts, seed, reference, progress)
     shown.data |= head | {"N_scaling": spec.N_scaling, "K_scaling": spec.K_scaling}
     for name in parts:
         PARTS[name](shown)
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
         for name, figure in shown.figures.items():
             figure.savefig(out / f"{name}.png", dpi=150)
         if shown.in_degrees is not None:
             write_in_degrees(out / "in_degrees.npz", shown.in_degrees, {"title": "in-degrees after stabilisation", "command": command_line(command)})
+        names = ["theory.json", *(f"{name}.png" for name in shown.figures), *(["in_degrees.npz"] if shown.in_degrees is not None else [])]
+        shown.written = sorted(names)
         (out / "theory.json").write_text(json.dumps(shown.data, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return shown

@@ -26,8 +26,8 @@ LICENCE = (
 )
 #: Under the table of areas.
 CAPTION = (
-    "m measured, t mean of the architectural type, f fit on the density, n as its neighbours; layers: those measured; level: Reid et al. (2009); "
-    "in-degrees: mean over neurons"
+    "m measured, t mean of the architectural type, f fit on the density, n as its neighbours; level: in the hierarchy, Reid et al. (2009); "
+    "1000/mm3: density of neurons; layers: those measured"
 )
 
 
@@ -115,7 +115,7 @@ def fact_rows() -> list[dict[str, str]]:
 def area_tables(model: MultiAreaDocument, spec: NetworkSpec) -> list[Table]:
     """Return the tables that ``show`` prints of a multi-area model beside its values."""
     rows = area_rows(model, spec)
-    areas = Table(
+    anatomy = Table(
         title=f"Areas at N_scaling {spec.N_scaling:g}, K_scaling {spec.K_scaling:g}: {len(rows)} areas, {len(spec.populations)} populations, "
         f"{int(spec.sizes.sum()):,} neurons, {spec.n_synapses:,} synapses in {len(spec.projections):,} projections",
         title_justify="left",
@@ -123,23 +123,13 @@ def area_tables(model: MultiAreaDocument, spec: NetworkSpec) -> list[Table]:
         caption=CAPTION,
         caption_justify="left",
     )
-    columns = (
-        "area",
-        "type",
-        "level",
-        "neurons",
-        "density (1000/mm3)",
-        "thickness (mm)",
-        "layers",
-        "injections",
-        "in-degree",
-        "of it within",
-        "external",
-    )
-    for column in (*columns, "source areas"):
-        areas.add_column(column, justify="left" if column in ("area", "layers") else "right")
+    for column in ("area", "type", "level", "neurons", "1000/mm3", "mm thick", "layers"):
+        anatomy.add_column(column, justify="left" if column in ("area", "layers") else "right", no_wrap=True)
+    synapses = Table(title="In-degrees of each area, mean over its neurons", title_justify="left", title_style="bold")
+    for column in ("area", "recurrent", "of it within", "external", "source areas", "injections"):
+        synapses.add_column(column, justify="left" if column == "area" else "right", no_wrap=True)
     for row in rows:
-        areas.add_row(
+        anatomy.add_row(
             row["area"],
             f"{row['type']} {'m' if row['type_source'] == 'measured' else 'n'}",
             "" if row["level"] is None else f"{row['level']:.2f}",
@@ -147,18 +137,21 @@ def area_tables(model: MultiAreaDocument, spec: NetworkSpec) -> list[Table]:
             f"{row['density_per_mm3'] / 1000:.1f} {'m' if row['density_source'] == 'measured' else 't'}",
             f"{row['thickness_mm']:.2f} {'m' if row['thickness_source'] == 'measured' else 'f'}",
             " ".join("2/3" if layer == "23" else layer for layer in row["layers_measured"]),
-            str(row["injections"] or ""),
+        )
+        synapses.add_row(
+            row["area"],
             f"{row['in_degree']:,.0f}",
             f"{row['in_degree_within']:,.0f}",
             f"{row['external_in_degree']:,.0f}",
             str(len(row["source_areas"])),
+            str(row["injections"] or ""),
         )
     facts = Table(title="Anatomical facts", title_justify="left", title_style="bold", caption=LICENCE, caption_justify="left")
     for column in ("table", "holds", "source"):
         facts.add_column(column)
     for fact in fact_rows():
         facts.add_row(fact["table"], Text(fact["title"]), Text(fact["source"]))
-    return [areas, facts]
+    return [anatomy, synapses, facts]
 
 
 def checkout_json(model: NetworkModel, folder: Path) -> dict[str, Any]:

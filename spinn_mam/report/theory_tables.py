@@ -35,6 +35,18 @@ def rates_table(spec: NetworkSpec, field: MeanField, state: FixedPoint) -> Table
     return table
 
 
+def mean_line(field: MeanField, state: FixedPoint) -> str:
+    """Say the mean rate of all neurons, and of several areas the lowest and the highest mean."""
+    said = f"mean over all neurons: {_mean(field, state.rates):.3f} spikes/s"
+    area = np.array([area_of(name) for name in field.names])
+    names = list(dict.fromkeys(area.tolist()))
+    if len(names) < 2 or not all(name.startswith(f"{a}-") for name, a in zip(field.names, area, strict=True)):
+        return said
+    means = [float(np.average(state.rates[area == a], weights=field.sizes[area == a])) for a in names]
+    low, high = int(np.argmin(means)), int(np.argmax(means))
+    return f"{said}; of areas {means[low]:.3f} ({names[low]}) to {means[high]:.3f} ({names[high]})"
+
+
 def search_table(field: MeanField, search: Search) -> Table:
     """Tabulate the fixed points that many starts led to."""
     missed = ", ".join(str(n) for n in search.not_converged)

@@ -97,6 +97,23 @@ def test_wrong_usage_is_one_line_and_2(invoke: Invoke, arguments: tuple[str, ...
 
 
 @pytest.mark.parametrize(
+    ("verb", "said"),
+    [
+        ("run", "nothing that was finished is lost; to go on, give the same command with the run folder as --out"),
+        ("reference", "nothing that was finished is lost; to go on, give the same command"),
+        ("theory", "what was not written yet is lost"),
+    ],
+)
+def test_an_interruption_says_what_is_kept(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, verb: str, said: str) -> None:
+    def command() -> None:
+        raise cli.Stopped(signal.SIGINT)
+
+    monkeypatch.setattr(sys, "argv", ["spinn-mam", verb, "mam"])
+    assert cli._guarded(command, Console(stderr=True, highlight=False, width=200)) == 130
+    assert capsys.readouterr().err == f"interrupted: {said}\n"
+
+
+@pytest.mark.parametrize(
     ("error", "code"),
     [
         (UsageError("x"), 2),

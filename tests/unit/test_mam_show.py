@@ -36,12 +36,15 @@ def invoke(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, 
 def test_it_says_where_the_numbers_of_each_area_come_from(invoke: Invoke) -> None:
     code, out, _ = invoke("show", "mam")
     assert code == 0
-    rows = {cells[0]: cells[1:] for line in out.splitlines() if (cells := [c.strip() for c in line.split("│")][1:-1]) and cells[0] in AREAS}
-    assert list(rows) == list(AREAS)
+    lines = [cells for line in out.splitlines() if (cells := [c.strip() for c in line.split("│")][1:-1]) and cells[0] in AREAS]
+    rows, synapses = ({cells[0]: cells[1:] for cells in part} for part in (lines[:32], lines[32:]))
+    assert list(rows) == list(synapses) == list(AREAS)
+    assert synapses["V1"] == ["2,534", "1,919", "1,314", "15", "5"]  # on a terminal of 80 columns no number is cut off
+    assert synapses["MDP"][3:] == ["0", ""]
     assert rows["V1"][:6] == ["8 m", "0.00", "197,932", "173.4 m", "1.24 m", "1 2/3 4 5 6"]
     assert rows["MDP"][:6] == ["5 n", "", "124,313", "65.3 t", "2.07 f", ""]
     assert rows["TF"][3:6] == ["61.9 m", "1.62 m", "1 2/3 4"]
-    assert "32 areas, 254 populations, 4,129,924 neurons, 24,126,516,728 synapses in 8,344 projections" in out
+    assert "32 areas, 254 populations, 4,129,924 neurons, 24,126,516,728 synapses in 8,344 projections" in " ".join(out.split())
     assert "CC BY-NC-SA 4.0" in out
     assert all(table.name in out for table in load_facts())
 
@@ -69,6 +72,7 @@ def test_json_has_sizes_in_degrees_weights_and_delays_by_population(invoke: Invo
     ("arguments", "message"),
     [
         (("mam", "--areas", "V1,V9"), "no area called 'V9': known are V1, V2"),
+        (("mam", "--areas", "V1,V2,V1"), "V1 named more than once: name each area once"),
         (("mam", "--surface", "0"), "at 'anatomy.surface': must be positive, found 0"),
         (("mam", "--surface", "half"), "or the word 'whole'"),
         (("pd14", "--areas", "V1"), "--areas: pd14 is no multi-area model"),

@@ -182,9 +182,13 @@ def problems(model: MultiAreaDocument) -> Iterator[tuple[str, str]]:
     """Yield key and problem of everything that is wrong with a document's values."""
     yield from neuron_problems(model.neuron, model.simulation.dt.value)
     text = model.areas.simulated.value
-    unknown = [name for name in (part.strip() for part in text.split(",")) if name not in AREAS] if text != "all" else []
+    named = [part.strip() for part in text.split(",")] if text != "all" else []
+    unknown = [name for name in named if name not in AREAS]
+    twice = [area for area in AREAS if named.count(area) > 1]
     if unknown:
         yield "areas.simulated", f"no area called {', '.join(repr(name) for name in unknown)}: known are {', '.join(AREAS)}, or all"
+    elif twice:
+        yield "areas.simulated", f"{', '.join(twice)} named more than once: name each area once"
     synapses, external, anatomy = model.synapses, model.external, model.anatomy
     positive = {
         "anatomy.synapses_per_neuron": anatomy.synapses_per_neuron.value,

@@ -171,7 +171,7 @@ def find_fixed_points(field: MeanField, n_starts: int = 100, seed: int = 1) -> S
         Of the starts.
     """
     if n_starts < 1:
-        raise UsageError(f"{n_starts} starts: at least one is needed")
+        raise UsageError(f"{n_starts} starts are out of range: 1 or more are needed, or --starts 0 for the state that silence leads to alone")
     starts = starting_rates(field, n_starts, seed)
     starts[0] = 0.0
     ends = [_settle(field, starts, integrator) for integrator in (exponential, runge_kutta)]
