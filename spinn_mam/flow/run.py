@@ -91,7 +91,7 @@ def _finish(
     record = _manifest(result, command, results)
     write_json(folder / "manifest.json", record)
     write_report(folder / "report.html", report_content(result, record))
-    console.print(tables.rates_table(result.recording, spec, result.comparison))
+    console.print(tables.rates_table(result.recording, spec, result.comparison, result.theory))
     if isinstance(result.comparison, Comparison):
         console.print(comparison_table(result.comparison))
     elif result.comparison is not None:

@@ -91,7 +91,9 @@ def _rates(of: Shown) -> None:
     of.data |= theory_tables.rates_json(of.network, state, took_s, search)
     of.said += [theory_tables.rates_table(of.spec, of.network, state), theory_tables.mean_line(of.network, state)]
     of.said += [theory_tables.stability_line(state), f"took {took_s:.3f} s"]
-    if search is not None:
+    if search is None:
+        of.said.append("this is the state that silence leads to: --starts 100 looks for others")
+    else:
         of.said.append(theory_tables.search_table(of.network, search))
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from rich import box
 from rich.table import Table
 
-from spinn_mam.comparison import Comparison
+from spinn_mam.comparison import Comparison, MeanFieldCheck
 from spinn_mam.deployment import Deployment
 from spinn_mam.models.mam.areas import POPULATIONS
 from spinn_mam.multi_area.areas import Areas, find_areas
@@ -45,11 +45,11 @@ def reference_rates(comparison: Comparison) -> dict[str, tuple[float, float]]:
     return out
 
 
-def rates_table(recording: Recording, spec: NetworkSpec, comparison: Comparison | str | None) -> Table:
-    """Rates of the run beside the published ones and those of the reference; of several areas, an area a row and a population a column."""
+def rates_table(recording: Recording, spec: NetworkSpec, comparison: Comparison | str | None, theory: MeanFieldCheck | None) -> Table:
+    """Rates of the run beside the published ones and those of the reference; of several areas, an area a row, beside theory."""
     areas = find_areas(recording.names)
     if areas is not None and areas.n > 1:
-        return _area_rates_table(recording, areas)
+        return _area_rates_table(recording, areas, theory)
     table = Table(box=box.SIMPLE_HEAD, title=f"Mean rates over {recording.duration_ms / 1000:g} s (spikes/s)", title_justify="left")
     table.add_column("population")
     reference = reference_rates(comparison) if isinstance(comparison, Comparison) else {}
@@ -67,14 +67,18 @@ def rates_table(recording: Recording, spec: NetworkSpec, comparison: Comparison 
     return table
 
 
-def _area_rates_table(recording: Recording, areas: Areas) -> Table:
+def _area_rates_table(recording: Recording, areas: Areas, theory: MeanFieldCheck | None) -> Table:
     table = Table(box=box.SIMPLE_HEAD, title=f"Mean rates over {recording.duration_ms / 1000:g} s (spikes/s)", title_justify="left")
     table.add_column("area")
-    for heading in (*POPULATIONS, "all"):
-        table.add_column(heading, justify="right")
     known = recording.rates()
     rates = [known.get(name, np.nan) for name in recording.names]
-    for area, row in zip(areas.names, np.column_stack([areas.grid(rates), areas.mean(rates, recording.sizes)]), strict=True):
+    columns = [areas.grid(rates), areas.mean(rates, recording.sizes)]
+    if theory is not None:
+        expected = {row.population: row.theory for row in theory.rows}
+        columns.append(areas.mean([expected.get(name, np.nan) for name in recording.names], recording.sizes))
+    for heading in (*POPULATIONS, "all", *(["all, theory"] if theory is not None else [])):
+        table.add_column(heading, justify="right")
+    for area, row in zip(areas.names, np.column_stack(columns), strict=True):
         table.add_row(area, *("" if np.isnan(rate) else f"{rate:.2f}" for rate in row))
     return table
 

@@ -6,7 +6,9 @@ import json
 import numpy as np
 import pytest
 from multi_area_run import make_run
+from rich.console import Console
 
+from spinn_mam.comparison import check_mean_field
 from spinn_mam.errors import UsageError
 from spinn_mam.flow.results import plot_run
 from spinn_mam.flow.stages import stage_folder
@@ -25,6 +27,7 @@ from spinn_mam.report.area_interaction_figures import order_figure, timescales_f
 from spinn_mam.report.multi_area_figures import raster_areas, rates_map_figure
 from spinn_mam.report.run_figures import AREA_FIGURES, Shown, unavailable
 from spinn_mam.report.run_report import figures_missing
+from spinn_mam.report.tables import rates_table
 
 
 def network_of(run):
@@ -191,6 +194,16 @@ def test_an_area_beside_recorded_spikes(run, folder, tmp_path):
         plot_run(folder / "recording", tmp_path / "out", measured="V2")
     with pytest.raises(UsageError, match="use --measured AREA=FILE"):
         plot_run(folder / "recording", tmp_path / "out", figures=["measured"])
+
+
+def test_the_table_of_areas_has_their_mean_rates_beside_theory(run):
+    rates = run.rates()
+    theory = check_mean_field(run.names, np.array([*rates.values()]), 2 * np.array([*rates.values()]), [""] * len(rates), run.duration_ms)
+    console = Console(width=120, file=io.StringIO(), record=True)
+    console.print(rates_table(run, network_of(run), None, theory))
+    *_, mean, expected = next(line for line in console.export_text().splitlines() if line.strip().startswith("V2 ")).split()
+    assert float(mean) == pytest.approx(np.mean([rate for name, rate in rates.items() if name.startswith("V2-")]), abs=0.005)
+    assert float(expected) == pytest.approx(2 * float(mean), abs=0.02)
 
 
 def test_numbers_of_a_run_as_json(run, folder, monkeypatch):

@@ -366,6 +366,7 @@ def test_the_command_prints_rates_eigenvalue_and_time() -> None:
     assert "largest eigenvalue of the gain matrix: 0.118" in result.output
     assert "mean over all neurons: 3.169 spikes/s\n" in result.output
     assert "took" in result.output
+    assert "--starts 100 looks for others" in CliRunner().invoke(app, ["theory", "pd14"], catch_exceptions=False).output
     data = json.loads(CliRunner().invoke(app, ["theory", "pd14", "--starts", "5", "--json"], catch_exceptions=False).output)
     rates = stationary_rates(load_model("pd14").network())
     assert [p["rate"] for p in data["populations"].values()] == pytest.approx(rates.tolist(), rel=1e-9)
