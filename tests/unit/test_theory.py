@@ -344,12 +344,12 @@ def test_parts_write_figures_and_numbers(tmp_path: Path) -> None:
     data = json.loads((tmp_path / "theory.json").read_text())
     assert data["modes"]["eigenvalues"][0][0] == pytest.approx(data["largest_eigenvalue"][0])
     assert len(data["spectra"]["power"]["L4E"]) == 1000
-    (tmp_path / "other").touch()
+    (tmp_path / "kept.txt").touch()
     again = CliRunner().invoke(app, ["theory", "pd14", "--out", str(tmp_path)], catch_exceptions=False)
     assert "theory.json" in again.output
-    assert "other" not in again.output  # what was there before is not said to be written
-    with pytest.raises(UsageError, match=r"other.below: cannot be made \(Not a directory\); name another folder"):
-        CliRunner().invoke(app, ["theory", "pd14", "--out", str(tmp_path / "other" / "below")], catch_exceptions=False, standalone_mode=False)
+    assert "kept.txt" not in again.output  # what was there before is not said to be written
+    with pytest.raises(UsageError, match=r"kept.txt.below: cannot be made \(Not a directory\); name another folder"):
+        CliRunner().invoke(app, ["theory", "pd14", "--out", str(tmp_path / "kept.txt" / "below")], catch_exceptions=False, standalone_mode=False)
     with pytest.raises(UsageError, match="--parts rats"):
         CliRunner().invoke(app, ["theory", "pd14", "--parts", "rats"], catch_exceptions=False, standalone_mode=False)
 
