@@ -54,7 +54,7 @@ def updated(update, segment, rows, counts, weight):
 tried = {True: 0, False: 0, "compared": 0}
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=1000)
 @given(blocks())
 def test_a_block_of_neurons(block):
     constants, shifts, rows, counts, weight, from_zero = block
@@ -77,7 +77,7 @@ def test_a_block_of_neurons(block):
 
 
 def test_narrow_constants_are_those_whose_currents_stay_below_their_bound():
-    assert min(tried.values()) > 0, tried
+    assert min(tried.values()) > 20, tried
     segment = np.zeros((1, L.N_COLUMNS), np.int64)
     segment[0, [L.INIT_EXC, L.INIT_INH]] = 2**32 - 1
     segment[0, [L.DECAY_EXC, L.DECAY_INH]] = 2**32 - (1 << 20)  # largest current: 65,534 inputs times 4096 times 2 to the shift
