@@ -2,11 +2,11 @@
 
 Problem
     Reduce the spikes of a run to what the accuracy protocols compare, small enough to commit for a reference ensemble:
-    how many neurons fired k spikes, how many have which coefficient of variation (CV) of their inter-spike intervals,
-    the spike trains of a few hundred randomly chosen neurons, from which correlations of any window follow, and the synchrony
-    of the whole population.
+    how many neurons fired k spikes, how many have which coefficient of variation (CV) of their inter-spike intervals, their mean local
+    variation (LvR) and correlation, the spike trains of a few hundred randomly chosen neurons, from which correlations of any window
+    follow, and the synchrony of the whole population.
 Method
-    One stable sort of all spikes by neuron; counts and sums of intervals by ``bincount``. CVs are kept in bins of
+    One stable sort of all spikes by neuron; then :mod:`.spike_trains`. CVs are kept in bins of
     0.001, a tenth of the narrowest smoothing any protocol applies to them. Correlations are elephant's Pearson coefficients of spike
     counts in bins of 2 ms, the refractory time. Neurons for correlations are the first ones of a seeded permutation,
     so a longer or shorter window only lengthens or shortens the same list.
@@ -20,24 +20,30 @@ Sources
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from spinn_mam.errors import UsageError
 from spinn_mam.recording import Recording
+from spinn_mam.spike_trains import (
+    CORRELATION_BIN_MS,
+    MEAN_CORRELATION_BIN_MS,
+    REFRACTORY_MS,
+    cv_isi,
+    fano_factor,
+    lvr,
+    pearson,
+    sampled_correlation,
+)
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 #: Width of the bins in which CVs are kept.
 CV_RESOLUTION = 0.001
-#: Width of spike-count bins (ms): the refractory time of the model, as in van Albada et al. (2018), doi 10.3389/fnins.2018.00291.
-CORRELATION_BIN_MS = 2.0
 #: Width of the bins of synchrony (ms): Potjans and Diesmann (2014), doi 10.1093/cercor/bhs358.
 SYNCHRONY_BIN_MS = 3.0
 #: Trains kept at least, if the population has as many neurons: the 250 of the reference scripts of the model's repository.
@@ -120,6 +126,10 @@ class PopulationStatistics:
     synchrony : float
         Variance over mean of the population's spike count in bins of SYNCHRONY_BIN_MS; 1 for independent Poisson neurons, NaN
         without spikes. It sees what correlations of 200 neurons cannot: common oscillations, hence delays.
+    lvr : float
+        Mean LvR over neurons that fired, 0 for those with fewer than three spikes; NaN without spikes, and in a reference that was made without.
+    correlation : float
+        Mean correlation of pairs of N_CORRELATED neurons that fired, in bins of MEAN_CORRELATION_BIN_MS; NaN as ``lvr``.
     n_trains : int
         Number of neurons whose trains are kept, the first of a seeded permutation of the population.
     train_neuron : ndarray of int32, shape (n_train_spikes,)
@@ -134,6 +144,8 @@ class PopulationStatistics:
     neurons_by_count: IntArray
     neurons_by_cv: IntArray
     synchrony: float
+    lvr: float
+    correlation: float
     n_trains: int
     train_neuron: npt.NDArray[np.int32]
     train_bin: npt.NDArray[np.int32]
@@ -199,87 +211,6 @@ class PopulationStatistics:
         return pearson(rows, self.train_bin[kept], len(chosen), self.n_bins)
 
 
-def pearson(row: npt.NDArray[Any], column: npt.NDArray[Any], n_trains: int, n_bins: int) -> FloatArray:
-    """Return the correlation coefficients of spike counts for all pairs of trains, by elephant.
-
-    Parameters
-    ----------
-    row, column : ndarray of int, shape (n_spikes,)
-        Train and bin of each spike. Every train has a spike, and none has the same count in all bins.
-    n_trains, n_bins : int
-        Shape of the matrix of counts.
-
-    Returns
-    -------
-    ndarray of float64, shape (n_trains * (n_trains - 1) / 2,)
-        Pairs i < j, row by row.
-    """
-    if n_trains < 2:
-        return np.zeros(0)
-    import quantities as pq
-
-    with warnings.catch_warnings():
-        # Elephant 1.2 on current versions of quantities and numpy.
-        warnings.filterwarnings("ignore", message=".*quantities", category=DeprecationWarning)
-        warnings.filterwarnings("ignore", message="the matrix subclass", category=PendingDeprecationWarning)
-        from elephant.conversion import BinnedSpikeTrain
-        from elephant.spike_train_correlation import correlation_coefficient
-
-        counts = np.zeros((n_trains, n_bins), dtype=np.uint8)
-        np.add.at(counts, (row, column), 1)
-        binned = BinnedSpikeTrain(counts, bin_size=CORRELATION_BIN_MS * pq.ms, t_start=0 * pq.ms)
-        # fast=True would make a dense matrix of floats: slower here, and too much memory for minutes of data.
-        matrix = correlation_coefficient(binned, fast=False)
-    pairs: FloatArray = np.asarray(matrix, dtype=np.float64)[np.triu_indices(n_trains, k=1)]
-    return pairs[~np.isnan(pairs)]
-
-
-def cv_isi(times: npt.ArrayLike, neuron: IntArray, n_neurons: int) -> FloatArray:
-    """Return the coefficient of variation of the inter-spike intervals of each neuron.
-
-    Parameters
-    ----------
-    times : array_like, shape (n_spikes,)
-        Spike times, in any unit; increasing within a neuron.
-    neuron : ndarray of int, shape (n_spikes,)
-        Neuron of each spike, sorted.
-    n_neurons : int
-        Number of neurons.
-
-    Returns
-    -------
-    ndarray of float64, shape (n_neurons,)
-        Standard deviation (n in the denominator) over mean; NaN below two spikes, 0 with exactly two.
-
-    Notes
-    -----
-    Equal to ``elephant.statistics.cv(elephant.statistics.isi(train))`` of each neuron, which takes minutes for 77,169 of them.
-    """
-    times = np.asarray(times, dtype=np.float64)
-    same = neuron[1:] == neuron[:-1]
-    interval, owner = np.diff(times)[same], neuron[1:][same]
-    n = np.bincount(owner, minlength=n_neurons)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean = np.bincount(owner, interval, minlength=n_neurons) / n
-        variance = np.bincount(owner, (interval - mean[owner]) ** 2, minlength=n_neurons) / n
-        return np.asarray(np.sqrt(variance) / mean, dtype=np.float64)
-
-
-def fano_factor(bins: IntArray, n_bins: int) -> float:
-    """Return variance over mean of the number of spikes in a bin, NaN without spikes.
-
-    Parameters
-    ----------
-    bins : ndarray of int64, shape (n_spikes,)
-        Bin of each spike, in [0, n_bins).
-    n_bins : int
-    """
-    if not len(bins):
-        return float("nan")
-    counts = np.bincount(bins, minlength=n_bins)
-    return float(counts.var() / counts.mean())
-
-
 def analyse(recording: Recording, windows_ms: Sequence[float] | None = None, *, seed: int = 0) -> list[tuple[PopulationStatistics, ...]]:
     """Analyse every population in windows that all begin with the kept phase.
 
@@ -324,6 +255,7 @@ def analyse(recording: Recording, windows_ms: Sequence[float] | None = None, *, 
     neuron, step = recording.neuron[order], recording.step[order] - recording.start_step
     bounds = np.searchsorted(neuron, recording.offsets)
     bin_steps, count_steps = round(CORRELATION_BIN_MS / recording.dt), round(SYNCHRONY_BIN_MS / recording.dt)
+    pair_steps = max(1, round(MEAN_CORRELATION_BIN_MS / recording.dt))
     results: list[list[PopulationStatistics]] = [[] for _ in lengths]
     for p, (name, size) in enumerate(zip(recording.names, recording.recorded, strict=True)):
         if size == 0:
@@ -340,6 +272,9 @@ def analyse(recording: Recording, windows_ms: Sequence[float] | None = None, *, 
             by_train = np.argsort(place[local[train]], kind="stable")
             counts = np.bincount(local[inside], minlength=size)
             cvs = cv_isi(when[inside], local[inside], size)[counts >= 3]
+            irregularity = lvr(when[inside], local[inside], size, REFRACTORY_MS / recording.dt)[counts >= 3]
+            paired, n_paired = when < stop // pair_steps * pair_steps, stop // pair_steps
+            rng = np.random.default_rng([seed, p])
             statistics = PopulationStatistics(
                 name=name,
                 size=size,
@@ -347,6 +282,8 @@ def analyse(recording: Recording, windows_ms: Sequence[float] | None = None, *, 
                 neurons_by_count=np.bincount(counts).astype(np.int64),
                 neurons_by_cv=np.bincount(np.rint(cvs / CV_RESOLUTION).astype(np.int64)).astype(np.int64),
                 synchrony=fano_factor(when[when < stop // count_steps * count_steps] // count_steps, stop // count_steps) if whole else math.nan,
+                lvr=float(irregularity.sum() / (counts > 0).sum()) if counts.any() else math.nan,
+                correlation=sampled_correlation(when[paired] // pair_steps, local[paired], n_paired, rng),
                 n_trains=n_trains,
                 train_neuron=place[local[train]][by_train].astype(np.int32),
                 train_bin=(when[train][by_train] // bin_steps).astype(np.int32),

@@ -3,7 +3,8 @@
 from spinn_mam.comparison.mean_field import MeanFieldCheck, check_mean_field
 from spinn_mam.comparison.protocols import PROTOCOLS, SENK26, VA18, Protocol
 from spinn_mam.comparison.reference import ReferenceStatistics, build_reference_statistics
-from spinn_mam.comparison.verdict import Comparison, Row, compare, comparison_table
+from spinn_mam.comparison.rows import Row
+from spinn_mam.comparison.verdict import Comparison, compare, comparison_table
 
 __all__ = [
     "PROTOCOLS",

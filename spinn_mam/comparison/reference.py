@@ -3,10 +3,10 @@
 Problem
     Five full-scale runs have millions of spikes; a comparison needs distributions, of windows as long as the run compared.
 Method
-    For each seed and for several lengths of window, all beginning with the kept phase, the number of neurons by spike count and by CV, and
-    the synchrony. The trains of a few hundred neurons are stored once, binned to 2 ms; correlations of any window come from them. A run is
-    cut to the longest of these lengths that it reaches, so that both sides have the same transient, counting noise and
-    bias of short-window CVs.
+    For each seed and for several lengths of window, all beginning with the kept phase, the number of neurons by spike count and by CV,
+    synchrony, mean LvR and mean correlation (the last two not in references made before they were kept). The trains of a few hundred neurons
+    are stored once, binned to 2 ms; correlations of any window come from them. A run is cut to the longest of these lengths that it
+    reaches, so that both sides have the same transient, counting noise and bias of short-window CVs.
 Cost
     About 60 kB for a seed of 2.5 s at full scale, one npz of flat arrays and a JSON document with sizes and provenance.
 """
@@ -26,9 +26,10 @@ import numpy as np
 import numpy.typing as npt
 import pydantic
 
-from spinn_mam.analysis import CORRELATION_BIN_MS, CV_RESOLUTION, PopulationStatistics, analyse
+from spinn_mam.analysis import CV_RESOLUTION, PopulationStatistics, analyse
 from spinn_mam.errors import DocumentError, UsageError
 from spinn_mam.recording import Recording
+from spinn_mam.spike_trains import CORRELATION_BIN_MS
 
 FORMAT = "spinn_mam.reference_statistics/1"
 #: Lengths of windows offered beside the whole length of the runs (ms).
@@ -212,9 +213,8 @@ def _pack(reference: ReferenceStatistics) -> dict[str, npt.NDArray[Any]]:
         "cvs": np.concatenate([p.neurons_by_cv for p in every]),
         "train_spikes": np.concatenate([np.bincount(p.train_neuron, minlength=p.n_trains) for p in longest]),
     }
-    synchrony = np.array([p.synchrony for p in every])
     packed: dict[str, npt.NDArray[Any]] = {k: v.astype(np.min_scalar_type(int(v.max(initial=0)))) for k, v in flat.items()}
-    packed["synchrony"] = synchrony
+    packed |= {name: np.array([getattr(p, name) for p in every]) for name in ("synchrony", "lvr", "correlation")}
     # Differences between neighbouring bins are small numbers, which compress well.
     steps = np.diff(np.concatenate([p.train_bin for p in longest]).astype(np.int32), prepend=np.int32(0))
     packed["train_bin_steps"] = steps.astype(np.int16) if np.abs(steps).max(initial=0) < 2**15 else steps
@@ -226,6 +226,7 @@ def _unpack(document: _Document, arrays: dict[str, npt.NDArray[Any]]) -> tuple[t
     counts = np.split(arrays["counts"].astype(np.int64), np.cumsum(arrays["count_bins"].astype(np.int64))[:-1])
     cvs = np.split(arrays["cvs"].astype(np.int64), np.cumsum(arrays["cv_bins"].astype(np.int64))[:-1])
     synchrony = arrays["synchrony"]
+    lvr, correlation = (arrays.get(name, np.full(len(synchrony), np.nan)) for name in ("lvr", "correlation"))
     train_spikes = arrays["train_spikes"].astype(np.int64)
     train_bin = np.cumsum(arrays["train_bin_steps"].astype(np.int64)).astype(np.int32)
     seeds: list[tuple[Window, ...]] = []
@@ -243,8 +244,9 @@ def _unpack(document: _Document, arrays: dict[str, npt.NDArray[Any]]) -> tuple[t
             for p in range(n_populations):
                 i = (s * n_windows + w) * n_populations + p
                 neurons, bins = trains[p]
+                numbers = (float(synchrony[i]), float(lvr[i]), float(correlation[i]))
                 whole = PopulationStatistics(
-                    document.names[p], document.sizes[p], length, counts[i], cvs[i], float(synchrony[i]), document.n_trains[s][p], neurons, bins
+                    document.names[p], document.sizes[p], length, counts[i], cvs[i], *numbers, document.n_trains[s][p], neurons, bins
                 )
                 inside = whole.train_bin < whole.n_bins
                 populations.append(dataclasses.replace(whole, train_neuron=whole.train_neuron[inside], train_bin=whole.train_bin[inside]))

@@ -15,9 +15,7 @@ A row is **weak**, and does not decide, if the reference shows that the window h
 
 Only the reference decides what is weak: a run cannot escape a row by being silent.
 
-Of many populations each alone can say little: a thousand rows leave so little of the false alarm to each that a handful of seeds gives no narrow
-threshold. So networks of more than MOST_LINES populations have two rows more, which get half of the false alarm: the root mean square over all
-populations of the difference of mean rates (spikes/s), and of mean CVs, between the run and the seeds beside that between seeds.
+Many populations are also judged together (:mod:`.overall`), which gets half of the false alarm.
 """
 
 from __future__ import annotations
@@ -34,8 +32,10 @@ from rich.table import Table
 from rich.text import Text
 
 from spinn_mam.analysis import PopulationStatistics, Sample, analyse
-from spinn_mam.comparison.protocols import PROTOCOLS, SENK26, STATISTICS, Protocol, Statistic
+from spinn_mam.comparison.overall import MOST_LINES, OVERALL, overall_lines, overall_row
+from spinn_mam.comparison.protocols import PROTOCOLS, STATISTICS, Protocol, Statistic
 from spinn_mam.comparison.reference import ReferenceStatistics, Window
+from spinn_mam.comparison.rows import ALL, CORRELATION_SHIFT, CV_SHIFT, LOST_SPIKES, MORE_SYNCHRONY, TOO_WIDE, Row
 from spinn_mam.comparison.thresholds import FALSE_ALARM, MIN_SEEDS, distance_thresholds, relative_thresholds
 from spinn_mam.errors import UsageError
 from spinn_mam.recording import Recording
@@ -44,56 +44,11 @@ FloatArray = npt.NDArray[np.float64]
 
 #: Statistics whose value is a relative difference; those of the others are distances.
 RELATIVE = ("mean_rate", "synchrony")
-#: Errors that a deciding row must be able to see.
-LOST_SPIKES = 0.15
-MORE_SYNCHRONY = 0.5
-CV_SHIFT = 0.1
-CORRELATION_SHIFT = 0.005
 #: Data that a CV needs: neurons, and intervals of the median one.
 MIN_CV_NEURONS = 100
 MIN_INTERVALS = 5
 #: Largest share of sampling noise in the variance of correlation coefficients.
 MAX_NOISE = 0.1
-#: More populations than this are shown by area, and judged together, too.
-MOST_LINES = 40
-#: Statistics of all populations together, and what stands for a population there; neurons of a population whose mean CV counts.
-OVERALL = ("rms_rate", "rms_cv_isi")
-ALL = "all"
-MIN_OVERALL_NEURONS = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One statistic of one population.
-
-    Attributes
-    ----------
-    statistic : str
-        ``"mean_rate"``, ``"synchrony"``, ``"rate"``, ``"cv_isi"`` or ``"correlation"``; of all populations together ``"rms_rate"``, ``"rms_cv_isi"``.
-    population : str
-        Population name, or ALL.
-    value : float
-        Mean rate and synchrony: relative difference to the seeds' mean; else the mean distance to the seeds, of all together a root mean square.
-    threshold : float
-        Largest value (mean rate, synchrony: absolute value) that passes; NaN if the reference gives none.
-    typical : float
-        What a seed shows: relative standard deviation (mean rate, synchrony) or mean distance between seeds.
-    passed : bool
-        Whether the value is within the threshold.
-    weak : bool
-        Whether the row is left out of the verdict.
-    note : str
-        Why it is weak.
-    """
-
-    statistic: str
-    population: str
-    value: float
-    threshold: float
-    typical: float
-    passed: bool
-    weak: bool
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,32 +163,8 @@ def compare_windows(candidate: Window, seeds: tuple[Window, ...], protocol: Prot
     level = (false_alarm / 2 if many else false_alarm) / max(1, n_rows)
     rows = [row for table in tables for row in table.rows([p.name for p in candidate], level)]
     if many:
-        rows += [_overall_row(statistic, candidate, seeds, false_alarm / 2 / len(OVERALL)) for statistic in OVERALL]
+        rows += [overall_row(statistic, candidate, seeds, false_alarm / 2 / len(OVERALL)) for statistic in OVERALL]
     return Comparison(protocol.name, candidate[0].duration_ms, false_alarm, tuple(rows), candidate, seeds)
-
-
-def _overall_row(statistic: str, candidate: Window, seeds: tuple[Window, ...], level: float) -> Row:
-    """Judge all populations together: root mean squares over them, of the run to the seeds by those between seeds."""
-    error = CV_SHIFT if statistic == "rms_cv_isi" else LOST_SPIKES
-    if statistic == "rms_rate":
-        reference, own = (np.array([[p.mean_rate for p in window] for window in windows]) for windows in (seeds, (candidate,)))
-        wrong = (1.0 - error) * reference
-    else:
-        known = [min(p.cvs(SENK26.cv_more_than).n for p in of_seeds) >= MIN_OVERALL_NEURONS for of_seeds in zip(*seeds, strict=True)]
-        reference, own = (
-            np.array([[p.cvs(SENK26.cv_more_than).mean() for p, k in zip(window, known, strict=True) if k] for window in windows])
-            for windows in (seeds, (candidate,))
-        )
-        wrong = reference + error
-    if not reference.shape[1]:
-        return Row(statistic, ALL, math.nan, math.nan, math.nan, False, True, f"no population has {MIN_OVERALL_NEURONS} neurons with a CV")
-    between, lost, mine = (np.sqrt(((reference[:, None] - other[None]) ** 2).mean(axis=2)) for other in (reference, wrong, own))
-    off = ~np.eye(len(seeds), dtype=bool)
-    threshold = float(distance_thresholds(between[None], level, power=1)[0])
-    value = float(np.nan_to_num(mine, nan=np.inf).mean())
-    weak = not float(lost[off].mean()) > threshold
-    note = _TOO_WIDE["mean_rate" if statistic == "rms_rate" else "cv_isi"] if weak else ""
-    return Row(statistic, ALL, value, threshold, float(between[off].mean()), bool(value <= threshold), weak, note)
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,18 +184,9 @@ class _Table:
         for name, value, threshold, typical, visible, note in zip(
             names, self.values, self.thresholds(level), self.typical, self.visible_error, self.notes, strict=True
         ):
-            note = note or ("" if visible > threshold else _TOO_WIDE[self.statistic])
+            note = note or ("" if visible > threshold else TOO_WIDE[self.statistic])
             rows.append(Row(self.statistic, name, float(value), float(threshold), float(typical), bool(abs(value) <= threshold), bool(note), note))
         return rows
-
-
-_TOO_WIDE = {
-    "mean_rate": f"a loss of {LOST_SPIKES:.0%} of spikes would pass",
-    "synchrony": f"synchrony larger by {MORE_SYNCHRONY:.0%} would pass",
-    "rate": f"a loss of {LOST_SPIKES:.0%} of spikes would pass",
-    "cv_isi": f"CVs larger by {CV_SHIFT:g} would pass",
-    "correlation": f"correlations larger by {CORRELATION_SHIFT:g} would pass",
-}
 
 
 def _relative_table(statistic: str, candidate: Window, seeds: tuple[Window, ...]) -> _Table:
@@ -349,7 +271,7 @@ def comparison_table(comparison: Comparison) -> Table:
     caption = "the population with the largest value/threshold" if by_area else "value/threshold; weak values, in brackets, do not decide"
     table = Table(
         title=title,
-        caption="\n".join([caption, *overall_lines(comparison)]),
+        caption="\n".join([caption, *overall_lines(comparison.rows)]),
         title_justify="left",
         caption_justify="left",
         box=box.SIMPLE_HEAD,
@@ -368,18 +290,6 @@ def comparison_table(comparison: Comparison) -> Table:
     for line, by_statistic in lines.items():
         table.add_row(line, *[_worst_cell(by_statistic[s]) if by_area else _cell(by_statistic[s][0]) for s in statistics])
     return table
-
-
-def overall_lines(comparison: Comparison) -> list[str]:
-    """Say what all populations together show; nothing where they are not judged together."""
-    said = []
-    for row in comparison.rows:
-        if row.population == ALL:
-            what, unit = ("mean rates", " spikes/s") if row.statistic == "rms_rate" else ("mean CVs", "")
-            numbers = f"{row.value:.3g} to the seeds, {row.typical:.3g} between seeds, at most {row.threshold:.3g}{unit}"
-            verdict = f"does not decide ({row.note})" if row.weak else "pass" if row.passed else "fail"
-            said.append(f"all populations together, {what}, root mean square: {numbers}: {verdict}")
-    return said
 
 
 def _worst_cell(rows: list[Row]) -> Text:

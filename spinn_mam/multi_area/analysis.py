@@ -37,6 +37,8 @@ BIN_MS = 1.0
 PAST_BIN_MS, PAST_BINS = 5.0, 5
 #: In-degree of the full-scale network above which a population could act on another: as there.
 LEAST_IN_DEGREE = 1.0
+#: What the published divisions are of.
+PUBLISHED = {"structure": "unstabilised structure", "stabilised": "stabilised structure", "simulated": "metastable activity", "fmri": "fMRI"}
 #: Seed of searches and of permutations.
 SEED = 1
 
@@ -162,17 +164,18 @@ class MultiAreaAnalysis:
 
     @cached_property
     def communities(self) -> dict[str, IntArray]:
-        """Divisions of the areas: of the anatomy as published, of the network by map equation and modularity, of activity and fMRI by modularity."""
+        """Divisions of the areas: of the network by map equation and modularity, of activity and fMRI by modularity, and the published ones."""
         rng = np.random.default_rng(SEED)
-        found = {}
-        if self.anatomy is not None and (self.anatomy.clusters >= 0).all():
-            found["anatomy, as published"] = self.anatomy.clusters
+        found: dict[str, IntArray] = {}
         if self.structure.any():
             found["structure, map equation"] = map_equation_modules(self.structure, rng)[0]
             found["structure, modularity"] = louvain(modularity_matrix(self.structure), rng)[0]
         for name, matrix in (("synaptic input", self.connectivity), ("BOLD", self.bold_connectivity), ("fMRI", self.measured_connectivity)):
             if matrix is not None and np.isfinite(matrix).any():
                 found[name] = louvain(modularity_matrix(np.nan_to_num(matrix)), rng)[0]
+        for name, labels in ({} if self.anatomy is None else self.anatomy.clusters).items():
+            if (labels >= 0).all():
+                found[f"{PUBLISHED[name]}, published"] = labels
         return found
 
     @cached_property

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +17,6 @@ from spinn_mam.models.mam.structure import structure
 from spinn_mam.models.mam.tables import load_facts
 from spinn_mam.models.mam.tracing import existence, measured_strengths, supragranular_fractions
 from spinn_mam.multi_area.divisions import in_order
-from spinn_mam.multi_area.map_equation import map_equation_modules
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -40,8 +38,11 @@ class Anatomy:
         Whether there is a pathway, [target, source].
     types, density : ndarray of float64, shape (n,)
         Architectural type (2 to 8, V1), and neurons for each mm3, measured or of the type's mean.
-    clusters : ndarray of int64, shape (n,)
-        Clusters of the structure, see :func:`published_clusters`; -1 for areas that are not known.
+    clusters : dict of str to ndarray of int64, shape (n,)
+        Published divisions, 0, 1, ... in the order of their first areas, -1 for areas that are not known. ``structure``: of the unstabilised network,
+        the share of each target in the synapses that an area makes in others, by the map equation (Schmidt et al. 2018, Fig. 7, doi
+        10.1007/s00429-017-1554-4); ``stabilised``: of the stabilised network, shares of sources; ``simulated`` and ``fmri``: of functional
+        connectivity in the metastable state and in fMRI, by modularity (Schmidt et al. 2018, Fig. 8, doi 10.1371/journal.pcbi.1006359).
     published_level : ndarray of float64, shape (n,)
         Level in the hierarchy of Reid et al. (2009), doi 10.1016/j.neuroimage.2009.04.061, 0 to 1; NaN where they have none.
     """
@@ -52,30 +53,8 @@ class Anatomy:
     connected: npt.NDArray[np.bool_]
     types: FloatArray
     density: FloatArray
-    clusters: IntArray
+    clusters: Mapping[str, IntArray]
     published_level: FloatArray
-
-
-@cache
-def published_clusters() -> IntArray:
-    """Return the clusters of the areas of the model by the method of Schmidt et al. (2018), doi 10.1007/s00429-017-1554-4, shape (areas,).
-
-    The map equation on the unstabilised network: the share of each target in the synapses that an area makes in others. Their figure has six
-    clusters, and so has this; it comes with no table of who is in which.
-
-    Raises
-    ------
-    UsageError
-        If the facts are not installed.
-    """
-    document = load_model("mam", ["anatomy.in_degrees=unstabilised"]).content
-    assert isinstance(document, MultiAreaDocument)
-    network = structure(document)
-    synapses = np.einsum("ai,aibj->ab", network.N, network.K)
-    np.fill_diagonal(synapses, 0.0)
-    made = synapses.sum(axis=0)
-    shares = np.divide(synapses, made, out=np.zeros_like(synapses), where=made > 0)
-    return map_equation_modules(shares, np.random.default_rng(0))[0]
 
 
 def find_anatomy(names: Sequence[str]) -> Anatomy | None:
@@ -102,6 +81,11 @@ def find_anatomy(names: Sequence[str]) -> Anatomy | None:
     def of_pairs(values: FloatArray) -> FloatArray:
         return np.where(known[:, None] & known[None, :], np.asarray(values, dtype=np.float64)[np.ix_(at, at)], np.nan)
 
+    def of_division(numbers: FloatArray) -> IntArray:
+        labels = np.full(len(at), -1, np.int64)
+        labels[known] = in_order(numbers[at][known])
+        return labels
+
     measured = supragranular_fractions(facts)
     connected = of_pairs(existence(facts, measured_strengths(facts)).astype(np.float64)) == 1
     document = load_model("mam").content
@@ -113,6 +97,6 @@ def find_anatomy(names: Sequence[str]) -> Anatomy | None:
         connected=connected,
         types=of_areas(cells.types),
         density=of_areas(cells.overall),
-        clusters=in_order(published_clusters()[at]) if known.all() else np.where(known, published_clusters()[at], -1),
+        clusters={name: of_division(facts["clusters"].by_area(name)) for name in facts["clusters"].columns[1:]},
         published_level=of_areas(facts["hierarchy"].by_area("level")),
     )

@@ -24,8 +24,8 @@ from spinn_mam.errors import DocumentError, UsageError
 from spinn_mam.multi_area.area_spectra import SEGMENT_MS, AreaSpectra, area_spectra
 from spinn_mam.multi_area.areas import Areas
 from spinn_mam.multi_area.rate_series import rate_series
-from spinn_mam.multi_area.spiking import REFRACTORY_MS, lvr
 from spinn_mam.recording import Recording
+from spinn_mam.spike_trains import REFRACTORY_MS, lvr
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]

@@ -26,20 +26,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from spinn_mam.analysis import MAX_SPIKES, cv_isi
+from spinn_mam.analysis import MAX_SPIKES
 from spinn_mam.errors import UsageError
 from spinn_mam.multi_area.areas import Areas
 from spinn_mam.recording import Recording
+from spinn_mam.spike_trains import MEAN_CORRELATION_BIN_MS, REFRACTORY_MS, cv_isi, lvr, sampled_correlation
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
-
-#: Bins of synchrony and correlations (ms): Schmidt et al. (2018), doi 10.1371/journal.pcbi.1006359.
-BIN_MS = 1.0
-#: Neurons that correlations are of, none of them silent: as there.
-N_CORRELATED = 2000
-#: Refractory time in LvR (ms): that of the model's neurons, as there.
-REFRACTORY_MS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +51,9 @@ class SpikingStatistics:
     cv : ndarray of float64, shape (n,)
         Mean CV of intervals, over neurons with three spikes or more.
     synchrony : ndarray of float64, shape (n,)
-        CV of the number of spikes in bins of BIN_MS; it depends on the number of neurons, so it is NaN where only some are recorded.
+        CV of the number of spikes in bins of MEAN_CORRELATION_BIN_MS; it depends on the number of neurons, so it is NaN where only some are recorded.
     correlation : ndarray of float64, shape (n,)
-        Mean over pairs of N_CORRELATED neurons that fired, or of all that did; counts in bins of BIN_MS.
+        Mean over pairs of N_CORRELATED neurons that fired, or of all that did; counts in bins of MEAN_CORRELATION_BIN_MS.
     """
 
     names: tuple[str, ...]
@@ -82,72 +76,6 @@ STATISTICS = {
     "synchrony": "synchrony",
     "correlation": "correlation",
 }
-
-
-def lvr(times: npt.ArrayLike, neuron: IntArray, n_neurons: int, refractory: float) -> FloatArray:
-    """Return the LvR of each neuron.
-
-    Parameters
-    ----------
-    times : array_like, shape (n_spikes,)
-        Spike times, in any unit; increasing within a neuron.
-    neuron : ndarray of int, shape (n_spikes,)
-        Neuron of each spike, sorted.
-    n_neurons : int
-    refractory : float
-        Refractory time, in the unit of ``times``.
-
-    Returns
-    -------
-    ndarray of float64, shape (n_neurons,)
-        NaN below three spikes.
-
-    Notes
-    -----
-    Equal to ``elephant.statistics.lvr(elephant.statistics.isi(train), R=refractory)`` of each neuron.
-    """
-    times = np.asarray(times, dtype=np.float64)
-    interval = np.diff(times)
-    same = neuron[1:] == neuron[:-1]
-    both = same[1:] & same[:-1]
-    first, second, owner = interval[:-1][both], interval[1:][both], neuron[2:][both]
-    total = first + second
-    term = (1.0 - 4.0 * first * second / total**2) * (1.0 + 4.0 * refractory / total)
-    n = np.bincount(owner, minlength=n_neurons)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(3.0 * np.bincount(owner, term, minlength=n_neurons) / n, dtype=np.float64)
-
-
-def mean_correlation(bins: IntArray, neuron: IntArray, n_bins: int) -> float:
-    """Return the mean correlation coefficient of the spike counts of all pairs of neurons that fired.
-
-    Parameters
-    ----------
-    bins : ndarray of int64, shape (n_spikes,)
-        Bin of each spike, sorted within a neuron.
-    neuron : ndarray of int64, shape (n_spikes,)
-        Neuron of each spike, sorted.
-    n_bins : int
-
-    Returns
-    -------
-    float
-        NaN with fewer than two neurons. A neuron with the same count in all bins has no correlation and is left out.
-    """
-    place = neuron * n_bins + bins
-    first = np.flatnonzero(np.concatenate([[True], place[1:] != place[:-1]]))[: len(place)]
-    count = np.diff(np.concatenate([first, [len(place)]])).astype(np.float64)
-    owner, when = neuron[first], bins[first]
-    fired, rank = np.unique(owner, return_inverse=True)
-    mean = np.bincount(rank, count, minlength=len(fired)) / n_bins
-    variance = np.bincount(rank, count**2, minlength=len(fired)) / n_bins - mean**2
-    varies = variance > 1e-12
-    n = int(varies.sum())
-    if n < 2:
-        return math.nan
-    weight = np.where(varies, 1.0 / np.sqrt(np.where(varies, variance, 1.0)), 0.0)
-    total = np.bincount(when, count * weight[rank], minlength=n_bins)
-    return float((total.var() - n) / (n * (n - 1)))
 
 
 def spiking_statistics(recording: Recording, areas: Areas, *, seed: int = 0) -> tuple[SpikingStatistics, SpikingStatistics]:
@@ -182,7 +110,7 @@ def spiking_statistics(recording: Recording, areas: Areas, *, seed: int = 0) -> 
     order = np.argsort(recording.neuron, kind="stable")
     neuron, step = recording.neuron[order].astype(np.int64), recording.step[order] - recording.start_step
     bounds = np.searchsorted(neuron, recording.offsets)
-    per_bin = max(1, round(BIN_MS / recording.dt))
+    per_bin = max(1, round(MEAN_CORRELATION_BIN_MS / recording.dt))
     n_bins = (recording.stop_step - recording.start_step) // per_bin
     n = len(sizes)
     shares = {name: np.zeros(n) for name in ("fired", "defined")}
@@ -208,7 +136,7 @@ def spiking_statistics(recording: Recording, areas: Areas, *, seed: int = 0) -> 
             kept = when < n_bins * per_bin
             found["synchrony"][p] = _cv(when[kept] // per_bin, n_bins) if whole[p] else math.nan
             rng = np.random.default_rng([seed, p])
-            found["correlation"][p] = _correlation(when[kept] // per_bin, local[kept], n_bins, rng)
+            found["correlation"][p] = sampled_correlation(when[kept] // per_bin, local[kept], n_bins, rng)
     populations = SpikingStatistics(recording.names, **found)
     by_area = {
         "rate": areas.mean(found["rate"], sizes),
@@ -225,7 +153,7 @@ def spiking_statistics(recording: Recording, areas: Areas, *, seed: int = 0) -> 
             if whole[areas.area == a].all():
                 by_area["synchrony"][a] = _cv(when[kept] // per_bin, n_bins)
             rng = np.random.default_rng([seed, n + a])
-            by_area["correlation"][a] = _correlation(when[kept] // per_bin, who[kept], n_bins, rng)
+            by_area["correlation"][a] = sampled_correlation(when[kept] // per_bin, who[kept], n_bins, rng)
     return populations, SpikingStatistics(areas.names, **by_area)
 
 
@@ -241,12 +169,3 @@ def _cv(bins: IntArray, n_bins: int) -> float:
         return math.nan
     counts = np.bincount(bins, minlength=n_bins)
     return float(counts.std() / counts.mean())
-
-
-def _correlation(bins: IntArray, neuron: IntArray, n_bins: int, rng: np.random.Generator) -> float:
-    """Correlate N_CORRELATED neurons that fired, chosen at random."""
-    fired = np.unique(neuron)
-    if len(fired) > N_CORRELATED:
-        chosen = np.isin(neuron, rng.choice(fired, N_CORRELATED, replace=False))
-        bins, neuron = bins[chosen], neuron[chosen]
-    return mean_correlation(bins, neuron, n_bins)

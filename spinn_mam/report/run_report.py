@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from spinn_mam.comparison import Comparison, MeanFieldCheck
-from spinn_mam.comparison.verdict import ALL, overall_lines
+from spinn_mam.comparison.overall import overall_lines
+from spinn_mam.comparison.rows import ALL
 from spinn_mam.deployment import Deployment
 from spinn_mam.energy.constants import load_power_constants
 from spinn_mam.energy.literature import literature_rows
@@ -296,7 +297,7 @@ def _accuracy_table(c: Comparison) -> Table:
             cells.append(Cell(f"{share:.0%}" if np.isfinite(share) else "-", mark, title=title))
         rows.append(tuple(cells))
     note = "Value over threshold: above 100 % fails. Weak cells have too little data and do not decide."
-    note = " ".join([note, *(f"{line[0].upper()}{line[1:]}." for line in overall_lines(c))])
+    note = " ".join([note, *(f"{line[0].upper()}{line[1:]}." for line in overall_lines(c.rows))])
     return Table(("", *(SHORT_NAMES.get(s, s) for s in statistics)), tuple(rows), note=note)
 
 

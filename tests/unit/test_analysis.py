@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spinn_mam.analysis import CV_RESOLUTION, Sample, analyse, cv_isi
+from spinn_mam.analysis import CV_RESOLUTION, Sample, analyse
 from spinn_mam.recording import Recording
+from spinn_mam.spike_trains import cv_isi
 
 
 def poisson_recording(seed=3, sizes=(400, 300), rates=(4.0, 9.0), duration_ms=2000.0):

@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 from scipy import special, stats
 
-from spinn_mam.analysis import Sample, analyse
+from spinn_mam.analysis import PopulationStatistics, Sample, analyse
 from spinn_mam.comparison import ReferenceStatistics, build_reference_statistics, compare, comparison_table
 from spinn_mam.comparison.protocols import freedman_diaconis, gaussian_kde, kl_divergence, ks_distance
 from spinn_mam.comparison.thresholds import critical_ratio, distance_thresholds, moderate, relative_thresholds
@@ -285,6 +286,42 @@ def of_many(seed: int, factors: float | np.ndarray = 1.0) -> Recording:
     neuron = np.repeat(np.arange(6000), rng.poisson(np.repeat(rate, 100)))
     spikes = np.unique(rng.integers(0, 10_000, len(neuron)) * 10_000 + neuron)
     return Recording(names, [100] * 60, 0.1, 1, 10_001, spikes // 10_000 + 1, (spikes % 10_000).astype(np.int32))
+
+
+def of_many_with(seed: int, jitter: float, common: float) -> Recording:
+    """Of sixty populations at 10 spikes/s: trains that lose their clock by ``jitter`` (1: Poisson), with a share of spikes in common in each."""
+    rng = np.random.default_rng(seed)
+    spikes = []
+    for k in range(60):
+        at = np.cumsum(100.0 * ((1.0 - jitter) + jitter * rng.exponential(size=(100, 25))), axis=1) + rng.uniform(-200.0, 0.0, (100, 1))
+        shared = rng.random(at.shape) < common
+        at[shared] = rng.choice(rng.uniform(0.0, 1000.0, 10), at.shape)[shared]
+        neuron, column = np.nonzero((at >= 0.0) & (at < 1000.0))
+        spikes.append(np.unique(np.floor(at[neuron, column] * 10).astype(np.int64) * 10_000 + 100 * k + neuron))
+    every = np.sort(np.concatenate(spikes))
+    return Recording([f"V{k // 8}-{k % 8}" for k in range(60)], [100] * 60, 0.1, 1, 10_001, every // 10_000 + 1, (every % 10_000).astype(np.int32))
+
+
+@pytest.mark.parametrize(("jitter", "common", "failing"), [(1.0, 0.0, set()), (0.85, 0.0, {"rms_lvr"}), (1.0, 0.12, {"rms_correlation"})])
+def test_irregularity_and_correlations_of_many_populations_are_judged(jitter: float, common: float, failing: set[str], tmp_path: Path) -> None:
+    reference = build_reference_statistics([of_many_with(seed, 1.0, 0.0) for seed in range(4)], range(4))
+    run = of_many_with(9, jitter, common)
+    rows = {row.statistic: row for row in compare(run, reference).rows if row.population == "all"}
+    assert {name for name in ("rms_lvr", "rms_correlation") if not rows[name].passed} == failing
+    assert not any(row.weak for row in rows.values())
+    reference.save(tmp_path / "r.json")
+    again = ReferenceStatistics.load(tmp_path / "r.json")
+    assert compare(run, again).rows == compare(run, reference).rows
+
+
+def test_a_reference_without_irregularity_and_correlations_says_so() -> None:
+    def without(statistics: PopulationStatistics) -> PopulationStatistics:
+        return dataclasses.replace(statistics, lvr=np.nan, correlation=np.nan)
+
+    made = build_reference_statistics([of_many(seed) for seed in range(3)], range(3))
+    old = dataclasses.replace(made, statistics=tuple(tuple(tuple(map(without, w)) for w in seed) for seed in made.statistics))
+    rows = {row.statistic: row for row in compare(of_many(9), old).rows if row.population == "all"}
+    assert {name for name, row in rows.items() if row.weak and "made without" in row.note} == {"rms_lvr", "rms_correlation"}
 
 
 def test_many_populations_are_judged_together_where_each_alone_says_little() -> None:

@@ -14,7 +14,7 @@ MODULES = {".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__
 #: Folders and modules of the package by level: each imports its own level and those above it in this list, never what stands below.
 LEVELS = [
     {"errors", "compiled"},
-    {"units", "network", "machine", "recording", "provenance"},
+    {"units", "network", "machine", "recording", "spike_trains", "provenance"},
     {"models", "fixed_point", "expander", "partitioning", "deployment", "analysis", "spectra", "formats", "energy", "virtual_board"},
     {"comparison", "real_time", "multi_area"},
     {"nest_reference"},
@@ -34,12 +34,13 @@ ONLY = {
     "virtual_board": {"errors", "compiled", "units", "network", "machine", "provenance"},
     "machine": {"errors"},
     "recording": {"errors"},
-    "analysis": {"recording", "errors"},
+    "spike_trains": set(),
+    "analysis": {"spike_trains", "recording", "errors"},
     "spectra": {"recording", "errors"},
     "formats": {"recording", "errors"},
     "real_time": {"network", "machine", "deployment", "partitioning", "recording", "errors"},
-    "comparison": {"analysis", "recording", "errors"},
-    "multi_area": {"analysis", "spectra", "models", "network", "recording", "compiled", "errors"},
+    "comparison": {"analysis", "spike_trains", "recording", "errors"},
+    "multi_area": {"analysis", "spike_trains", "spectra", "models", "network", "recording", "compiled", "errors"},
 }
 #: Where a package may be imported.
 ONE_PLACE = {

@@ -51,6 +51,21 @@ def test_a_run_of_the_full_scale_ground_state_passes_and_a_wrong_one_fails(groun
     assert counted(predicted, sizes, predicted.rates, 1, duration_ms=100.0).verdict == "undecided"
 
 
+@pytest.mark.parametrize(
+    ("off", "verdict"), [({}, "pass"), ({"rms_lvr": 0.06}, "fail"), ({"rms_correlation": 3e-4}, "fail"), ({"rms_rate": 0.13}, "fail")]
+)
+def test_a_full_scale_run_is_judged_beside_a_reference_too(off: dict[str, float], verdict: str, ground: tuple[NetworkSpec, Prediction]) -> None:
+    """Bounds of correct simulators, whatever the spread between seeds would allow."""
+    _, predicted = ground
+    values = {"rms_rate": 0.07, "rms_lvr": 0.03, "rms_correlation": 1e-4} | off
+    rows = tuple(Row(name, "all", value, np.inf, value, True, False) for name, value in values.items())
+    comparison = Comparison("senk26", 1000.0, 0.05, rows, (), ())
+    check = check_mean_field(predicted.names, predicted.rates, predicted.rates, predicted.doubts, 2000.0, ground_state=True, comparison=comparison)
+    assert check.verdict == verdict
+    assert f"mean LvR {values['rms_lvr']:g} of at most 0.05" in check.lines()[2]
+    assert check.to_metrics()["to_seeds"] == values
+
+
 def test_a_common_factor_fails_though_the_correlation_is_one(ground: tuple[NetworkSpec, Prediction]) -> None:
     _, predicted = ground
     check = check_mean_field(predicted.names, 1.1 * predicted.rates, predicted.rates, predicted.doubts, 2000.0, ground_state=True)

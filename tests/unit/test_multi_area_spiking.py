@@ -11,8 +11,9 @@ from spinn_mam.errors import DocumentError, UsageError
 from spinn_mam.multi_area.areas import find_areas
 from spinn_mam.multi_area.measured import read_spikes, sample_of_area, sample_statistics
 from spinn_mam.multi_area.rate_series import RateSeries, area_rates, rate_series
-from spinn_mam.multi_area.spiking import N_CORRELATED, lvr, mean_correlation, spiking_statistics
+from spinn_mam.multi_area.spiking import spiking_statistics
 from spinn_mam.recording import Recording
+from spinn_mam.spike_trains import N_CORRELATED, lvr, mean_correlation
 
 
 def test_areas_are_found_by_name_and_laid_out_as_a_table():

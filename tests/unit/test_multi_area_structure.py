@@ -8,12 +8,15 @@ import pytest
 from scipy import special
 
 from spinn_mam.errors import UsageError
+from spinn_mam.models import load_model
 from spinn_mam.models.mam.areas import AREAS
+from spinn_mam.models.mam.structure import structure
 from spinn_mam.multi_area.anatomy import find_anatomy
 from spinn_mam.multi_area.areas import find_areas
 from spinn_mam.multi_area.functional_connectivity import measured_connectivity
 from spinn_mam.multi_area.granger import granger_causality, layer_interactions
 from spinn_mam.multi_area.hierarchy import anatomical_levels, kendall, n_broken, optimal_hierarchies, relations, sln_levels
+from spinn_mam.multi_area.map_equation import map_equation_modules
 from spinn_mam.multi_area.paths import end_layers, n_areas_passed, scaled_gains, strongest_paths
 from spinn_mam.multi_area.rate_series import RateSeries
 
@@ -72,15 +75,27 @@ def test_anatomical_hierarchies_rise_from_v1():
     assert find_anatomy(("nowhere",)) is None
 
 
-def test_clusters_by_the_published_method_are_as_many_as_published():
+def shares(variant, axis):
+    """Synapses between areas, [target, source], over their sum along an axis."""
+    network = structure(load_model("mam", [f"anatomy.in_degrees={variant}"]).content)
+    synapses = np.einsum("ai,aibj->ab", network.N, network.K)
+    np.fill_diagonal(synapses, 0.0)
+    total = synapses.sum(axis=axis, keepdims=True)
+    return np.divide(synapses, total, out=np.zeros_like(synapses), where=total > 0)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_published_methods_give_the_published_clusters(seed):
+    published = find_anatomy(AREAS).clusters
+    for name, variant, axis in (("structure", "unstabilised", 0), ("stabilised", "published", 1)):
+        assert map_equation_modules(shares(variant, axis), RNG(seed))[0].tolist() == published[name].tolist(), name
+
+
+def test_clusters_of_some_areas_and_of_unknown_ones():
     clusters = find_anatomy(AREAS).clusters
-    assert clusters.max() + 1 == 6
-    members = [{area for area, cluster in zip(AREAS, clusters, strict=True) if cluster == k} for k in range(6)]
-    assert {"V1", "V2"} in members
-    assert {"FEF", "46"} in members
-    assert {"STPp", "STPa"} in members
-    assert find_anatomy(("V2", "FEF", "V1", "nowhere")).clusters.tolist() == [0, clusters[AREAS.index("FEF")], 0, -1]
-    assert find_anatomy(("FEF", "V2", "V1")).clusters.tolist() == [0, 1, 1]
+    assert {name: labels.max() + 1 for name, labels in clusters.items()} == {"structure": 6, "stabilised": 7, "simulated": 2, "fmri": 2}
+    assert find_anatomy(("V2", "FEF", "V1", "nowhere")).clusters["structure"].tolist() == [0, 1, 0, -1]
+    assert find_anatomy(("FEF", "V2", "V1")).clusters["structure"].tolist() == [0, 1, 1]
 
 
 def test_fmri_connectivity_of_both_hemispheres():

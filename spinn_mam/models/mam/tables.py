@@ -42,6 +42,7 @@ COLUMNS: Mapping[str, tuple[tuple[str, ...], int]] = MappingProxyType(
         "overlaps": (("region", "area", "percent"), 2),
         "existence": (("target", "source", "studies", "source_pattern", "target_pattern"), 2),
         "functional_connectivity": (("area", "other", "first_hemisphere", "second_hemisphere"), 2),
+        "clusters": (("area", "structure", "stabilised", "simulated", "fmri"), 1),
         "cell_types": (("cell_type", "synapse_layer", "percent_of_cells", "synapses_per_neuron", "corticocortical_percent"), 2),
     }
 )
