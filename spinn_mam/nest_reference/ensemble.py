@@ -69,10 +69,12 @@ def run_ensemble(
     folder.mkdir(parents=True, exist_ok=True)
     context = multiprocessing.get_context("spawn")  # NEST's kernel is global: a process for each run
     paths = [recording_path(folder, spec, seed, backend) for seed in seeds]
-    for seed, path in zip(seeds, paths, strict=True):
+    took = 0.0
+    for k, (seed, path) in enumerate(zip(seeds, paths, strict=True), 1):
         if is_done(path, t_sim, warm_up):
             say(f"seed {seed}: there already")
             continue
+        say(f"seed {seed}: {k} of {len(seeds)}, {warm_up + t_sim:g} ms on {backend}{f', the last took {took:.0f} s' if took else ''}")
         started = time.perf_counter()
         process = context.Process(target=simulate or run_in_nest, args=(spec, seed, t_sim, warm_up, threads, path))
         process.start()
@@ -86,7 +88,8 @@ def run_ensemble(
             raise RunFailedError(
                 f"the {backend} run of seed {seed} ended with {process.exitcode}; finished seeds are kept in {folder}: run again to resume"
             )
-        say(f"seed {seed}: {time.perf_counter() - started:.0f} s")
+        took = time.perf_counter() - started
+        say(f"seed {seed}: {took:.0f} s")
     return paths
 
 

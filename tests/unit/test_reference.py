@@ -39,7 +39,9 @@ def test_seeds_are_kept_more_extend_them_and_a_run_is_judged(
     make = ("reference", *NETWORK, *TIMES, "--backend", "emulator", "--out", folder / "seeds", "--write", file)
     code, out, _ = call(monkeypatch, capsys, *make, "--seeds", "1-3")
     assert code == 0
-    assert out.count(" s\n") == 3
+    said = [line.partition(":")[2].strip() for line in out.splitlines()]
+    assert [line.partition(",")[0] for line in said[:6:2]] == ["1 of 3", "2 of 3", "3 of 3"]  # each is announced before it runs
+    assert all(line.endswith(" s") for line in said[1:6:2])
     code, out, _ = call(monkeypatch, capsys, *make, "--seeds", "1-4")
     assert code == 0
     assert [line.partition(":")[2].strip() for line in out.splitlines()[:3]] == ["there already"] * 3
