@@ -120,12 +120,13 @@ def lvr(times: npt.ArrayLike, neuron: IntArray, n_neurons: int, refractory: floa
 
     Notes
     -----
-    Equal to ``elephant.statistics.lvr(elephant.statistics.isi(train), R=refractory)`` of each neuron.
+    Equal to ``elephant.statistics.lvr(elephant.statistics.isi(train), R=refractory)`` of each neuron. Pairs of intervals of no length, which only
+    recordings of coarse times have, say nothing and are left out.
     """
     times = np.asarray(times, dtype=np.float64)
     interval = np.diff(times)
     same = neuron[1:] == neuron[:-1]
-    both = same[1:] & same[:-1]
+    both = same[1:] & same[:-1] & (interval[1:] + interval[:-1] > 0)
     first, second, owner = interval[:-1][both], interval[1:][both], neuron[2:][both]
     total = first + second
     term = (1.0 - 4.0 * first * second / total**2) * (1.0 + 4.0 * refractory / total)

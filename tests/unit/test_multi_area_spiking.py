@@ -43,6 +43,13 @@ def test_lvr_equals_elephants():
     assert ours == pytest.approx(theirs, rel=1e-12, nan_ok=True)
 
 
+def test_spikes_at_one_time_have_no_part_in_lvr():
+    # of the first neuron the intervals 0 0 5 5: of three pairs the first says nothing, the others 1 and 0
+    found = lvr([0, 0, 0, 5, 10, 3, 3, 3], np.array([0] * 5 + [1] * 3), 2, 0.0)
+    assert found[0] == pytest.approx(3.0 / 2.0 * (1.0 + 0.0))
+    assert np.isnan(found[1])
+
+
 def test_ways_to_average_lvr():
     # Neuron 0: intervals 10, 10, 20 ms. Neuron 1: two spikes. Neurons 2 and 3: none.
     step = np.array([0, 5, 10, 20, 30, 40]) * 10
