@@ -112,7 +112,8 @@ class MeanFieldCheck:
     overall : Overall or None
         Where populations are so many that they are judged together.
     to_seeds : dict of str to float
-        Of the full-scale ground state beside a reference: root mean squares that MOST_TO_SEEDS bounds.
+        Of the full-scale ground state beside a reference: root mean squares that MOST_TO_SEEDS bounds; infinite where a population of the run has no
+        such number, as a silent one has no LvR.
     """
 
     rows: tuple[Beside, ...]
@@ -200,7 +201,7 @@ class MeanFieldCheck:
             "judged_by": self.by,
             "verdict": self.verdict,
             **({} if self.overall is None else {"overall": asdict(self.overall)}),
-            **({"to_seeds": dict(self.to_seeds)} if self.to_seeds else {}),
+            **({"to_seeds": {name: value for name, value in self.to_seeds.items() if math.isfinite(value)}} if self.to_seeds else {}),
             "populations": {},
         }
         for row in self.rows:
@@ -253,8 +254,8 @@ def check_mean_field(
         if duration_ms < LEAST_MS:
             return check
         good = check.rms <= MOST_RMS and check.correlation is not None and check.correlation >= LEAST_CORRELATION
-        together = [] if comparison is None else [row for row in comparison.rows if row.statistic in MOST_TO_SEEDS and math.isfinite(row.value)]
-        to_seeds = {row.statistic: row.value for row in together}
+        together = [] if comparison is None else [row for row in comparison.rows if row.statistic in MOST_TO_SEEDS]
+        to_seeds = {row.statistic: row.value for row in together if not math.isnan(row.value)}  # NaN: the reference has no such number
         good = good and all(value <= MOST_TO_SEEDS[name] for name, value in to_seeds.items())
         return MeanFieldCheck(check.rows, "tolerances", "pass" if good else "fail", duration_ms, to_seeds=to_seeds)
     found = [row.run_agrees for row in rows if row.run_agrees is not None]

@@ -66,6 +66,19 @@ def test_a_full_scale_run_is_judged_beside_a_reference_too(off: dict[str, float]
     assert check.to_metrics()["to_seeds"] == values
 
 
+@pytest.mark.parametrize(("value", "verdict"), [(np.inf, "fail"), (np.nan, "pass")])
+def test_what_the_run_lacks_fails_and_what_the_reference_lacks_does_not_count(
+    value: float, verdict: str, ground: tuple[NetworkSpec, Prediction]
+) -> None:
+    """A population that is silent in the run has no LvR; a reference that was made without LvR gives no number."""
+    _, predicted = ground
+    rows = (Row("rms_rate", "all", 0.07, np.inf, 0.07, True, False), Row("rms_lvr", "all", value, np.inf, 0.03, False, False))
+    comparison = Comparison("senk26", 1000.0, 0.05, rows, (), ())
+    check = check_mean_field(predicted.names, predicted.rates, predicted.rates, predicted.doubts, 2000.0, ground_state=True, comparison=comparison)
+    assert check.verdict == verdict
+    assert json.loads(json.dumps(check.to_metrics(), allow_nan=False))["to_seeds"] == {"rms_rate": 0.07}
+
+
 def test_a_common_factor_fails_though_the_correlation_is_one(ground: tuple[NetworkSpec, Prediction]) -> None:
     _, predicted = ground
     check = check_mean_field(predicted.names, 1.1 * predicted.rates, predicted.rates, predicted.doubts, 2000.0, ground_state=True)
