@@ -30,7 +30,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from spinn_mam.comparison.overall import OVERALL
+from spinn_mam.comparison.overall import OVERALL, that_count
 from spinn_mam.comparison.verdict import Comparison
 
 FloatArray = npt.NDArray[np.float64]
@@ -268,13 +268,14 @@ def check_mean_field(
 
 
 def _overall(comparison: Comparison, names: Sequence[str], theory: FloatArray) -> Overall | None:
-    """Put run and theory beside the seeds in all populations together, where the comparison does."""
+    """Put run and theory beside the seeds in all populations together, those that count in the comparison, where it does."""
     row = next((row for row in comparison.rows if row.statistic == "rms_rate" and not row.weak), None)
     if row is None:
         return None
     rates = dict(zip(names, theory.tolist(), strict=True))
-    seeds = np.array([[p.mean_rate for p in seed] for seed in comparison.seeds])
-    expected = np.array([rates[p.name] for p in comparison.candidate])
+    known = that_count(row.statistic, comparison.seeds)
+    seeds = np.array([[p.mean_rate for p in seed] for seed in comparison.seeds])[:, known]
+    expected = np.array([rates[p.name] for p in comparison.candidate])[known]
     return Overall(row.value, float(np.sqrt(((seeds - expected) ** 2).mean(axis=1)).mean()), row.threshold)
 
 

@@ -70,10 +70,15 @@ OVERALL = {
 }
 
 
+def that_count(statistic: str, seeds: Sequence[Window]) -> list[bool]:
+    """Say of each population whether its number is of neurons enough in every seed."""
+    return [min(map(OVERALL[statistic].enough, of_seeds)) >= MIN_OVERALL_NEURONS for of_seeds in zip(*seeds, strict=True)]
+
+
 def overall_row(statistic: str, candidate: Window, seeds: tuple[Window, ...], level: float) -> Row:
     """Judge all populations together: root mean squares over them, of the run to the seeds by those between seeds."""
     of = OVERALL[statistic]
-    known = [min(map(of.enough, of_seeds)) >= MIN_OVERALL_NEURONS for of_seeds in zip(*seeds, strict=True)]
+    known = that_count(statistic, seeds)
     reference, own = (
         np.array([[of.number(p) for p, k in zip(window, known, strict=True) if k] for window in windows]) for windows in (seeds, (candidate,))
     )

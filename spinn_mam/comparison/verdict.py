@@ -11,7 +11,7 @@ A row is **weak**, and does not decide, if the reference shows that the window h
 * correlation: more than a tenth of the variance of the coefficients is that of independent trains, 1 / (number of bins - 1); by
   this measure the full-scale microcircuit needs minutes, in line with Dasbach et al. (2021), doi 10.3389/fnins.2021.757790;
 * any statistic: its threshold is so wide that a stated error would pass: 15 % of all spikes lost (rates), synchrony larger by half,
-  CVs larger by 0.1, correlations larger by 0.005.
+  CVs or LvR larger by 0.1, correlations larger by 0.005.
 
 Only the reference decides what is weak: a run cannot escape a row by being silent.
 

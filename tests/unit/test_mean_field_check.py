@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -136,6 +137,16 @@ def test_seeds_tell_a_wrong_run_from_theorys_own_error() -> None:
         "theory_agrees": False,
         "doubt": "shared inputs: 4.0",
     }
+
+
+def test_theory_is_measured_over_the_populations_that_the_run_is_measured_over() -> None:
+    """Populations of a few neurons do not count, however far theory is off there."""
+    windows = tuple(tuple(SimpleNamespace(name=n, size=s, mean_rate=r * f) for n, s, r in (("A", 50, 5.0), ("B", 5, 1.0))) for f in (0.9, 1.1))
+    rows = (Row("rms_rate", "all", 0.6, 1.0, 0.5, True, False),)
+    comparison = Comparison("senk26", 1000.0, 0.05, rows, windows[0], windows)  # type: ignore[arg-type]
+    check = check_mean_field(("A", "B"), np.array([4.5, 0.9]), np.array([5.0, 40.0]), ("", ""), 1000.0, comparison=comparison)
+    assert check.overall is not None
+    assert (check.overall.run, check.overall.theory) == (0.6, pytest.approx(0.5))
 
 
 def test_without_seeds_nothing_is_judged() -> None:
