@@ -93,8 +93,9 @@ def make_reference(
         say=say,
     )
     recordings = [Recording.load(path).window(0.0, settings.t_sim) for path in paths]
+    rates = [recording.rates() for recording in recordings]
     provenance = {
-        "command": command_line(command).replace("'", ""),
+        "command": command_line(command),
         "backend": settings.backend,
         "dynamics_digest": spec.dynamics_digest(),
         "model": spec.model,
@@ -105,7 +106,7 @@ def make_reference(
         "warm_up_ms": settings.warm_up,
         "threads": settings.threads,
         "versions": versions(MAKERS[settings.backend]),
-        "mean_rates": {name: [round(r.rates()[name], 4) for r in recordings] for name in spec.names},
+        "mean_rates": {name: [round(of_seed[name], 4) for of_seed in rates] for name in spec.names},
     }
     write.parent.mkdir(parents=True, exist_ok=True)
     build_reference_statistics(recordings, seeds, provenance=provenance).save(write)
