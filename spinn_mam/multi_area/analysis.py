@@ -12,8 +12,8 @@ from spinn_mam.multi_area import bold
 from spinn_mam.multi_area.anatomy import Anatomy, find_anatomy
 from spinn_mam.multi_area.area_spectra import AreaSpectra, area_spectra
 from spinn_mam.multi_area.areas import Areas
-from spinn_mam.multi_area.communities import louvain, modularity_matrix
-from spinn_mam.multi_area.functional_connectivity import functional_connectivity, measured_connectivity
+from spinn_mam.multi_area.communities import Similarity, louvain, modularity_matrix, similarity
+from spinn_mam.multi_area.functional_connectivity import Agreement, compare_matrices, functional_connectivity, measured_connectivity
 from spinn_mam.multi_area.granger import Causality, granger_causality
 from spinn_mam.multi_area.hierarchy import Ensemble, anatomical_levels, optimal_hierarchies, relations
 from spinn_mam.multi_area.map_equation import map_equation_modules
@@ -105,8 +105,7 @@ class MultiAreaAnalysis:
     @cached_property
     def spectra(self) -> AreaSpectra:
         """Power spectra of areas."""
-        sizes = np.bincount(self.areas.area[self.areas.area >= 0], np.array(self.recording.sizes)[self.areas.area >= 0])
-        return area_spectra(self.area_rates, sizes)
+        return area_spectra(self.area_rates, self.areas.member @ np.array(self.recording.sizes))
 
     @cached_property
     def timescales(self) -> Timescales:
@@ -155,6 +154,17 @@ class MultiAreaAnalysis:
         return None if self.anatomy is None else np.asarray(measured_connectivity(self.areas.names).mean(axis=0), dtype=np.float64)
 
     @cached_property
+    def agreements(self) -> dict[str, Agreement]:
+        """How far functional connectivity, and the structure without activity, agree with fMRI; empty without the facts."""
+        measured = self.measured_connectivity
+        matrices = {"synaptic input": self.connectivity, "BOLD": self.bold_connectivity, "structure": (self.structure + self.structure.T) / 2}
+        return {
+            name: compare_matrices(matrix, measured, np.random.default_rng(SEED))
+            for name, matrix in matrices.items()
+            if measured is not None and matrix is not None
+        }
+
+    @cached_property
     def structure(self) -> FloatArray:
         """Share of each source area in the synapses that each area gets from others, [target, source]; the diagonal is 0."""
         synapses = area_in_degrees(self.network, self.areas)
@@ -177,6 +187,13 @@ class MultiAreaAnalysis:
             if (labels >= 0).all():
                 found[f"{PUBLISHED[name]}, published"] = labels
         return found
+
+    @cached_property
+    def similarities(self) -> dict[tuple[str, str], Similarity]:
+        """How far each division of the areas agrees with those before it."""
+        rng = np.random.default_rng(SEED)
+        divisions = list(self.communities.items())
+        return {(a, b): similarity(first, second, rng) for i, (a, first) in enumerate(divisions) for b, second in divisions[:i]}
 
     @cached_property
     def levels(self) -> dict[str, FloatArray]:

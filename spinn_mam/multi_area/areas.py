@@ -40,6 +40,11 @@ class Areas:
         """Number of areas."""
         return len(self.names)
 
+    @property
+    def member(self) -> FloatArray:
+        """1 for the populations of each area, else 0; shape (n_areas, n_populations)."""
+        return np.asarray(self.area[None, :] == np.arange(self.n)[:, None], dtype=np.float64)
+
     def populations(self, area: str) -> IntArray:
         """Return the indices of an area's populations."""
         return np.flatnonzero(self.area == self.names.index(area))
@@ -79,9 +84,8 @@ class Areas:
         data = np.asarray(values, dtype=np.float64)
         weight = np.asarray(weights, dtype=np.float64).reshape(-1, *[1] * (data.ndim - 1))
         there = np.isfinite(data)
-        member = (self.area[None, :] == np.arange(self.n)[:, None]).astype(np.float64)
-        total = np.tensordot(member, np.where(there, data, 0.0) * weight, axes=1)
-        share = np.tensordot(member, there * weight, axes=1)
+        total = np.tensordot(self.member, np.where(there, data, 0.0) * weight, axes=1)
+        share = np.tensordot(self.member, there * weight, axes=1)
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.asarray(total / share, dtype=np.float64)
 

@@ -10,9 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spinn_mam.multi_area.analysis import SEED, MultiAreaAnalysis
-from spinn_mam.multi_area.communities import similarity
-from spinn_mam.multi_area.functional_connectivity import compare_matrices
+from spinn_mam.multi_area.analysis import MultiAreaAnalysis
 from spinn_mam.multi_area.hierarchy import kendall
 from spinn_mam.multi_area.spiking import STATISTICS
 
@@ -75,30 +73,15 @@ def _add(entries: Mapping[str, dict[str, float]], key: str, values: npt.NDArray[
 
 def _connectivity(analysis: MultiAreaAnalysis) -> dict[str, Any]:
     """Return how far simulated functional connectivity agrees with fMRI."""
-    measured, found = analysis.measured_connectivity, {}
-    for name, matrix in (("synaptic_input", analysis.connectivity), ("BOLD", analysis.bold_connectivity), ("structure", analysis.structure)):
-        if measured is not None and matrix is not None:
-            symmetric = (matrix + matrix.T) / 2
-            agreement = compare_matrices(symmetric, measured, np.random.default_rng(SEED))
-            found[name] = _known({"r": agreement.r, "p": agreement.p}) | {"n_pairs": agreement.n_pairs}
-    return found
+    return {name.replace(" ", "_"): _known({"r": a.r, "p": a.p}) | {"n_pairs": a.n_pairs} for name, a in analysis.agreements.items()}
 
 
 def _communities(analysis: MultiAreaAnalysis) -> dict[str, Any]:
     """Return the community of each area in each division, and how far divisions agree."""
-    divisions = analysis.communities
-    rng = np.random.default_rng(SEED)
-    found: dict[str, Any] = {
-        "divisions": {key: dict(zip(analysis.areas.names, labels.tolist(), strict=True)) for key, labels in divisions.items()},
-        "agreement": [],
+    return {
+        "divisions": {key: dict(zip(analysis.areas.names, labels.tolist(), strict=True)) for key, labels in analysis.communities.items()},
+        "agreement": [{"first": first, "second": second} | asdict(like) for (first, second), like in analysis.similarities.items()],
     }
-    keys = list(divisions)
-    for i, first in enumerate(keys):
-        for second in keys[:i]:
-            like = similarity(divisions[first], divisions[second], rng)
-            entry = {"adjusted_rand": like.adjusted_rand, "mutual_information": like.mutual_information, "p": like.p}
-            found["agreement"].append({"first": first, "second": second} | entry)
-    return found
 
 
 def _hierarchies(analysis: MultiAreaAnalysis) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def absolute_weights(network: NetworkSpec) -> FloatArray:
 def area_in_degrees(network: NetworkSpec, areas: Areas) -> FloatArray:
     """Return the mean number of synapses on a neuron of each area from each other, shape (n_areas, n_areas), [target, source]."""
     synapses = in_degrees(network) * network.sizes[:, None]
-    member = (areas.area[None, :] == np.arange(areas.n)[:, None]).astype(np.float64)
+    member = areas.member
     return np.asarray(member @ synapses @ member.T / (member @ network.sizes)[:, None], dtype=np.float64)
 
 
@@ -80,8 +80,8 @@ def synaptic_input(series: RateSeries, network: NetworkSpec, areas: Areas) -> Ra
     inhibitory = np.zeros(len(network.populations), dtype=bool)
     inhibitory[[p.source for p in network.projections if p.receptor == "inhibitory"]] = True
     rates = np.nan_to_num(series.rates)
-    member = (areas.area[None, :] == np.arange(areas.n)[:, None]) * network.sizes
-    share = member / member.sum(axis=1, keepdims=True)
+    share = areas.member * network.sizes
+    share /= share.sum(axis=1, keepdims=True)
     current = np.zeros((areas.n, rates.shape[1]))
     for sources, name in ((~inhibitory, "tau_syn_ex"), (inhibitory, "tau_syn_in")):
         taus = np.array([getattr(p.neuron, name) if p.neuron is not None else np.nan for p in network.populations])

@@ -11,10 +11,8 @@ from matplotlib.colors import ListedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 
 from spinn_mam.models.mam.areas import POPULATIONS
-from spinn_mam.multi_area.analysis import PAST_BIN_MS, PAST_BINS, SEED, MultiAreaAnalysis
+from spinn_mam.multi_area.analysis import PAST_BIN_MS, PAST_BINS, MultiAreaAnalysis
 from spinn_mam.multi_area.area_spectra import AreaSpectra
-from spinn_mam.multi_area.communities import similarity
-from spinn_mam.multi_area.functional_connectivity import compare_matrices
 from spinn_mam.multi_area.granger import layer_interactions
 from spinn_mam.multi_area.hierarchy import Ensemble, kendall
 from spinn_mam.multi_area.measured import SampleStatistics
@@ -131,12 +129,11 @@ def connectivity_figure(analysis: MultiAreaAnalysis) -> Figure:
         _matrix(axes, shown, names, Normalize(-top, top), "RdBu_r")
         figure.colorbar(axes.images[0], ax=axes, pad=0.01, shrink=0.7, location="bottom", label="correlation")
         title = name
-        if name != "fMRI" and there.get("fMRI") is not None:
-            agreement = compare_matrices(matrix, there["fMRI"], np.random.default_rng(SEED))
+        if name == "fMRI":
+            title += f"\nstructure without activity agrees with r = {analysis.agreements['structure'].r:.2f}"
+        elif name in analysis.agreements:
+            agreement = analysis.agreements[name]
             title += f"\nagreement with fMRI r = {agreement.r:.2f} (p = {agreement.p:.2g}, {agreement.n_pairs} pairs)"
-        elif name == "fMRI":
-            baseline = compare_matrices(analysis.structure + analysis.structure.T, matrix, np.random.default_rng(SEED))
-            title += f"\nstructure without activity agrees with r = {baseline.r:.2f}"
         axes.set_title(title, fontsize=9)
     return figure
 
@@ -155,13 +152,12 @@ def communities_figure(analysis: MultiAreaAnalysis) -> Figure:
     left.set_xticks(range(len(names)), [names[i] for i in ranked], rotation=90, fontsize=8)
     left.set_yticks(range(len(divisions)), [f"{name} ({labels.max() + 1})" for name, labels in divisions.items()], fontsize=8)
     left.set_title("communities", fontsize=10)
-    rng = np.random.default_rng(SEED)
     agreement = np.full((len(divisions), len(divisions)), np.nan)
-    for i, first in enumerate(divisions.values()):
-        for j, second in enumerate(list(divisions.values())[:i]):
-            found = similarity(first, second, rng)
-            agreement[i, j] = found.adjusted_rand
-            right.text(j, i, f"{found.adjusted_rand:.2f}\np={found.p:.2g}", ha="center", va="center", fontsize=7)
+    keys = list(divisions)
+    for (first, second), found in analysis.similarities.items():
+        i, j = keys.index(first), keys.index(second)
+        agreement[i, j] = found.adjusted_rand
+        right.text(j, i, f"{found.adjusted_rand:.2f}\np={found.p:.2g}", ha="center", va="center", fontsize=7)
     right.imshow(agreement, cmap="Blues", vmin=0, vmax=1.6, aspect="auto")
     right.set_xlim(-0.5, max(1, len(divisions) - 1) - 0.5)
     right.set_xticks(range(len(divisions) - 1), list(divisions)[:-1], rotation=90, fontsize=7)
