@@ -20,12 +20,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit, prange
 
 from spinn_mam.backends.base import Network
 from spinn_mam.backends.emulator.build import SynapseStore, store_from_counts
-from spinn_mam.backends.emulator.layout import GLOBAL, HI, IS_SOURCE, LO, Layout
+from spinn_mam.backends.emulator.layout import Layout
 from spinn_mam.backends.spinnaker.job import synapse_seed
 from spinn_mam.deployment import Deployment
 from spinn_mam.expander.plan import TargetPlan, plan_expansion
@@ -66,7 +65,9 @@ def expand_synapses(spec: NetworkSpec, plans: Sequence[TargetPlan], layout: Layo
     UsageError
         If a core of the machine would stop with an error, or a row is too long.
     """
-    part, place = _places(spec, layout)
+    state = layout.state_of
+    part = np.searchsorted(layout.part_bounds, state, side="right") - 1
+    place = state - layout.part_bounds[part]
     longest = max((e.matrix.n_stages * e.matrix.stage_steps for plan in plans for e in plan.expander.edges), default=1)
     counts = np.zeros((layout.n_parts, layout.n_axons, longest + 1), np.int64)
     n_zero = 0
@@ -83,18 +84,6 @@ def expand_synapses(spec: NetworkSpec, plans: Sequence[TargetPlan], layout: Layo
         for k, (_, made) in zip(plan.projections, plan.expander.expand(), strict=True):
             _fill(made.source, made.target, made.weight, made.delay, _axon(spec, layout, k), _n_sources(spec, k), *own, places, words)
     return store_from_counts(layout, counts, words, n_zero)
-
-
-def _places(spec: NetworkSpec, layout: Layout) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Part of each neuron by global index, and its index within the part."""
-    part, place = (np.full(int(spec.offsets[-1]), -1, np.int64) for _ in range(2))
-    for p in range(layout.n_parts):
-        for s in layout.segments[int(layout.segment_bounds[p]) : int(layout.segment_bounds[p + 1])]:
-            if not s[IS_SOURCE]:
-                own = slice(int(s[GLOBAL]), int(s[GLOBAL] + s[HI] - s[LO]))
-                part[own] = p
-                place[own] = np.arange(s[LO], s[HI]) - layout.part_bounds[p]
-    return part, place
 
 
 def _axon(spec: NetworkSpec, layout: Layout, k: int) -> int:

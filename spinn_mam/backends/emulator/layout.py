@@ -109,6 +109,14 @@ class Layout:
         return np.append(np.sort(self.axon_base[self.axon_base >= 0]), self.n_axons)
 
     @property
+    def senders(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Population and receptor of each of these groups, each of shape (n_groups,)."""
+        used = self.axon_base >= 0
+        order = np.argsort(self.axon_base[used])
+        population, receptor = np.nonzero(used)
+        return population[order].astype(np.int64), receptor[order].astype(np.int64)
+
+    @property
     def state_of(self) -> npt.NDArray[np.int64]:
         """State index of each neuron by global index, -1 for sources; shape (n_neurons,)."""
         out = np.full(int((self.segments[:, GLOBAL] + self.segments[:, HI] - self.segments[:, LO]).max()), -1, np.int64)

@@ -24,8 +24,6 @@ Store = SynapseStore | ProceduralStore
 
 #: Arrays of the state that a continuation depends on, besides the history; the sums are zero between steps.
 _KEPT = ("v", "exc", "inh", "refract", "n_history", "counters", "overflows")
-
-
 #: Arrays of the synapses that change with the spikes under way.
 _UNDER_WAY = ("rings", "row", "born", "inputs", "admitted", "due", "n_due")
 

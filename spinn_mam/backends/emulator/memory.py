@@ -139,17 +139,17 @@ def _pairs(spec: NetworkSpec, layout: Layout) -> _Pairs:
     np.add.at(targets, (layout.population, part), lengths)
     np.maximum.at(largest, layout.population, lengths)
     reached = [np.flatnonzero(row) for row in blocks]
-    groups = np.argsort(np.where(layout.axon_base >= 0, layout.axon_base, np.iinfo(np.int64).max).ravel(), kind="stable")
-    group = np.empty(2 * n_populations, np.int64)
-    group[groups] = np.arange(2 * n_populations)
-    n_groups = int(np.count_nonzero(layout.axon_base >= 0))
+    senders = layout.senders
+    n_groups = len(senders[0])
+    group = np.full((n_populations, 2), -1, np.int64)
+    group[senders] = np.arange(n_groups)
     first = np.full((n_parts, n_groups), np.iinfo(np.int64).max)
     last, n_tasks = np.zeros_like(first), np.zeros_like(first)
     row, fullest = np.zeros(first.shape), np.zeros(first.shape)
     for projection in spec.projections:
         if projection.n_synapses == 0:
             continue
-        g = int(group[2 * projection.source + (projection.receptor == "inhibitory")])
+        g = int(group[projection.source, int(projection.receptor == "inhibitory")])
         parts = reached[projection.target]
         table = delay_table(projection.delay, spec.dt)
         lo = max(1, table.first + _OFFSET)
@@ -170,8 +170,7 @@ def _under_way(layout: Layout, pairs: _Pairs, depth: int) -> tuple[int, int]:
     part = np.repeat(np.arange(layout.n_parts), np.diff(layout.segment_bounds))
     room = [np.bincount(part, [most_spikes(s, n, False) for s in segments], layout.n_parts).max() for n in (1, depth)]
     history = layout.n_parts * 2 * int(room[1] + 2 * room[0]) * 4 + 2 * 4 * depth * layout.n_parts * 2
-    at = np.sort(layout.axon_base[layout.axon_base >= 0])
-    population = np.array([np.argwhere(layout.axon_base == base)[0, 0] for base in at], np.int64)
+    population, _ = layout.senders
     shortest = int(pairs.first[pairs.n_tasks > 0].min(initial=1))
     part_of, group_of = np.nonzero(pairs.n_tasks)
     n_steps = np.maximum(pairs.last[part_of, group_of] + 1 - shortest, 0) + 1

@@ -81,8 +81,7 @@ class ProceduralStore:
     def kernel(self, layout: Layout, given: bool) -> Procedural:
         """Give the time loop its arrays, with no spike under way."""
         tasks, pairs = self.tasks, self.tasks.pairs
-        used = layout.axon_base >= 0
-        population, receptor = (index[np.argsort(layout.axon_base[used])] for index in np.nonzero(used))
+        population, receptor = layout.senders
         rings = np.zeros((*pairs.shape[:2], N_RING), np.int64)
         places = inputs = 0
         for part, g in np.argwhere(pairs[:, :, TASK_HI] > pairs[:, :, TASK_LO]):
@@ -102,7 +101,7 @@ class ProceduralStore:
             self.widths,
             self.counts,
             group_of_axons(tasks.groups),
-            receptor.astype(np.int64),
+            receptor,
             rings,
             np.empty(places, np.int64),
             np.empty(places, np.int64),
