@@ -138,8 +138,6 @@ def rates_figure(
     duration_ms: float,
     published: Mapping[str, float],
     comparison: Comparison | None = None,
-    *,
-    published_label: str = "published",
 ) -> Figure:
     """Draw mean rates: bars for the run, published values as diamonds, the reference's seeds as dots where there are some.
 

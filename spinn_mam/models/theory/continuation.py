@@ -54,15 +54,6 @@ class Branch:
     rates: FloatArray
     folds: tuple[int, ...]
 
-    def crossings(self, value: float) -> list[FloatArray]:
-        """Rates where the branch takes a value of the parameter, in its order, linear between points."""
-        found = []
-        for k in np.flatnonzero(np.diff(np.sign(self.parameter - value)) != 0):
-            a, b = self.parameter[k : k + 2]
-            share = (value - a) / (b - a)
-            found.append((1 - share) * self.rates[k] + share * self.rates[k + 1])
-        return found
-
 
 def with_kappa(field: MeanField, kappa: float) -> MeanField:
     """Return a network with more external input to layers 5 and 6: kappa times for 5E, 10/3 kappa - 7/3 times for 6E.

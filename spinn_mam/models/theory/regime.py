@@ -110,7 +110,7 @@ def regime(spec: NetworkSpec) -> Regime:
     """Find how far a network is from many small inputs, at its expected rates."""
     field = MeanField.of(spec)
     rates = np.array([r for p, r in zip(spec.populations, spec.expected_rates, strict=True) if not p.is_source]) / 1000.0
-    tau = np.array([p.neuron.tau_m for p in spec.populations if p.neuron is not None])
+    tau = field.neurons.tau_m
     arrivals = field.in_degrees * rates[None, :]
     drive = field.drive_rate / 1000.0
     second = tau / 2.0 * ((arrivals * field.J_square).sum(axis=1) + drive * field.drive_J**2)
@@ -119,13 +119,12 @@ def regime(spec: NetworkSpec) -> Regime:
     t, s = np.unravel_index(np.argmax(np.abs(field.J) * (field.in_degrees > 0)), field.J.shape)
     fill = field.in_degrees / field.sizes[None, :]
     a, b = np.unravel_index(np.argmax(fill), fill.shape)
-    neurons = [p.neuron for p in spec.populations if p.neuron is not None]
     return Regime(
         field.names,
         skewness,
         float(abs(field.J[t, s])),
         f"{field.names[s]} onto {field.names[t]}",
-        neurons[int(t)].V_th - neurons[int(t)].V_reset,
+        float(field.neurons.theta[t] - field.neurons.V_reset[t]),
         float(fill[a, b]),
         f"{field.names[b]} onto {field.names[a]}",
         fill.max(axis=1),
