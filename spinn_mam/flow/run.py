@@ -62,7 +62,8 @@ def run_model(
     areas = getattr(model.content, "simulated", AREAS)
     some = f", of them {', '.join(areas)} alone" if areas != AREAS else ""
     _say(console, f"{model.content.title}{some}: {int(spec.sizes.sum()):,} neurons, {spec.n_synapses:,} synapses, {spec.drive} drive")
-    for line in regime_lines(spec):
+    regime = tuple(regime_lines(spec))
+    for line in regime:
         _say(console, line)
     _say(console, f"run folder: {folder}", "dim")
     if dry_run:
@@ -78,20 +79,17 @@ def run_model(
             _say(console, f"stopped after {list(results.folders)[-1]}: without --to the same command goes on from there")
             return
         _clear(folder, [stage.name for stage in stages], console)
-        _finish(settings, model, spec, results, folder, console, command)
+        _finish(_result(settings, model, spec, regime, results), settings, results, folder, console, command)
 
 
-def _finish(
-    settings: RunSettings, model: NetworkModel, spec: NetworkSpec, results: Results, folder: Path, console: Console, command: Sequence[str]
-) -> None:
+def _finish(result: RunResult, settings: RunSettings, results: Results, folder: Path, console: Console, command: Sequence[str]) -> None:
     """Write metrics, manifest and report of a run, and show its results."""
-    result = _result(settings, model, spec, results)
     metrics = _metrics(result, settings)
     write_json(folder / "metrics.json", metrics)
     record = _manifest(result, command, results)
     write_json(folder / "manifest.json", record)
     write_report(folder / "report.html", report_content(result, record))
-    console.print(tables.rates_table(result.recording, spec, result.comparison, result.theory))
+    console.print(tables.rates_table(result.recording, result.spec, result.comparison, result.theory))
     if isinstance(result.comparison, Comparison):
         console.print(comparison_table(result.comparison))
     elif result.comparison is not None:
@@ -170,7 +168,7 @@ def cite_run(run: Path) -> str:
     return "\n\n".join(entries)
 
 
-def _result(settings: RunSettings, model: NetworkModel, spec: NetworkSpec, results: Results) -> RunResult:
+def _result(settings: RunSettings, model: NetworkModel, spec: NetworkSpec, regime: tuple[str, ...], results: Results) -> RunResult:
     times = {name: float((engine.read_record(path, verify=False) or {})["wall_time_s"]) for name, path in results.folders.items()}
     return RunResult(
         backend=settings.backend,
@@ -183,6 +181,7 @@ def _result(settings: RunSettings, model: NetworkModel, spec: NetworkSpec, resul
         energy=results.get("energy"),
         real_time=results.get("real-time"),
         theory=_beside_theory(spec, results["simulation"], results.get("comparison")),
+        regime=regime,
         stage_times_s=times,
     )
 

@@ -20,7 +20,6 @@ from spinn_mam.energy.literature import literature_rows
 from spinn_mam.energy.metered_run import check_metered_run
 from spinn_mam.energy.model import EnergyEstimate
 from spinn_mam.models import NetworkModel
-from spinn_mam.models.theory.regime import regime_lines
 from spinn_mam.multi_area.areas import find_areas
 from spinn_mam.multi_area.bold import CUT_MS, LEAST_MS
 from spinn_mam.network.spec import NetworkSpec
@@ -59,6 +58,8 @@ class RunResult:
         A text says why the cores' time is not modelled.
     theory : MeanFieldCheck or None
         Rates beside mean-field theory, where it has a state.
+    regime : tuple of str
+        What takes a down-scaled network away from the full one: :func:`spinn_mam.models.theory.regime.regime_lines`.
     stage_times_s : mapping
         Wall time of each stage (s).
     """
@@ -73,6 +74,7 @@ class RunResult:
     energy: EnergyEstimate | None
     real_time: RealTime | str | None
     theory: MeanFieldCheck | None
+    regime: tuple[str, ...]
     stage_times_s: Mapping[str, float]
 
 
@@ -355,7 +357,7 @@ def _warnings(result: RunResult) -> tuple[str, ...]:
         *(f"{text}." for text in (*loss_lines(losses), *loss_lines(losses, LATE))),
         *_board_warnings(p.get("board", {})),
         *fault_lines(p.get("faults", {})),
-        *(f"{line}." for line in regime_lines(result.spec)),
+        *(f"{line}." for line in result.regime),
     )
 
 

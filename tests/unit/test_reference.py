@@ -56,6 +56,8 @@ def test_seeds_are_kept_more_extend_them_and_a_run_is_judged(
     code, out, _ = call(monkeypatch, capsys, *run, "--seed", 9, "--out", folder / "other")
     assert code == 0
     assert "accuracy (senk26):" in out
+    [told] = [line.partition(" (")[0] for line in out.splitlines() if line.startswith("down-scaled: membrane potentials")]
+    assert told in (folder / "other" / "report.html").read_text(encoding="utf-8")
     metrics = json.loads((folder / "other" / "metrics.json").read_text(encoding="utf-8"))
     assert set(metrics["theory"]["populations"]) == set(reference.names)
     assert metrics["theory"]["populations"]["V1-6I"]["doubt"].startswith("few strong inputs: skewness -0.7")
