@@ -40,8 +40,8 @@ def run_ensemble(
     warm_up: float,
     threads: int,
     folder: Path,
-    backend: str = "nest",
-    simulate: Simulate | None = None,
+    backend: str,
+    simulate: Simulate,
     say: Callable[[str], None] = print,
 ) -> list[Path]:
     """Run the seeds that are missing, one process each, and return the paths of all recordings.
@@ -56,8 +56,8 @@ def run_ensemble(
     folder : Path
     backend : str
         Name of what runs them.
-    simulate : function, optional
-        Runs one seed; NEST by default.
+    simulate : function
+        Runs one seed.
     say : function of str
         Told of each seed.
 
@@ -76,7 +76,7 @@ def run_ensemble(
             continue
         say(f"seed {seed}: {k} of {len(seeds)}, {warm_up + t_sim:g} ms on {backend}{f', the last took {took:.0f} s' if took else ''}")
         started = time.perf_counter()
-        process = context.Process(target=simulate or run_in_nest, args=(spec, seed, t_sim, warm_up, threads, path))
+        process = context.Process(target=simulate, args=(spec, seed, t_sim, warm_up, threads, path))
         process.start()
         try:
             process.join()
