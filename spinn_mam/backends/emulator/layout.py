@@ -232,6 +232,11 @@ def most_spikes(segment: npt.NDArray[np.int64], n_steps: int, given: bool) -> in
     return n * (n_steps if segment[V_RESET] >= segment[V_TH] else -(-n_steps // (int(segment[T_REFRACT]) + 1)))
 
 
+def most_spikes_of_a_part(layout: Layout, n_steps: int, given: bool) -> int:
+    """Bound the spikes of the part that can emit most in a number of steps."""
+    return max(sum(most_spikes(s, n_steps, given) for s in layout.segments[lo:hi]) for lo, hi in pairwise(layout.segment_bounds.tolist()))
+
+
 def _step(time: float, dt: float) -> int:
     return round(time / dt) if np.isfinite(time) else np.iinfo(np.int64).max
 

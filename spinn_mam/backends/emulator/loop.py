@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from spinn_mam.backends.emulator import kernels
 from spinn_mam.backends.emulator.build import SynapseStore
-from spinn_mam.backends.emulator.layout import GLOBAL, HI, IS_SOURCE, Layout, most_source_spikes, most_spikes
+from spinn_mam.backends.emulator.layout import GLOBAL, HI, IS_SOURCE, Layout, most_source_spikes, most_spikes_of_a_part
 from spinn_mam.backends.emulator.procedural import ProceduralStore
 from spinn_mam.backends.emulator.split_sums import SplitCores, combined_cores, split_state
 from spinn_mam.backends.emulator.update import is_narrow, n_dithered
@@ -91,7 +91,7 @@ class Loop:
         self.step = 0
         n, n_parts = layout.n_state, layout.n_parts
         depth = store.max_slots + store.min_slots
-        each_step, each_depth, each_chunk = (max(_most_spikes(layout, p, steps, given) for p in range(n_parts)) for steps in (1, depth, chunk))
+        each_step, each_depth, each_chunk = (most_spikes_of_a_part(layout, steps, given) for steps in (1, depth, chunk))
         self._sources = [(slice(s[GLOBAL], s[GLOBAL] + s[HI]), most_source_spikes(s, given)) for s in layout.segments if s[IS_SOURCE]]
         self._renew: Callable[[], Any] = lambda: store.kernel(layout, given)
         self._synapses = self._renew()
@@ -254,8 +254,3 @@ class Loop:
         finally:
             for other in running:
                 other.result()
-
-
-def _most_spikes(layout: Layout, part: int, n_steps: int, given: bool) -> int:
-    """Bound the spikes a part can emit in a number of steps."""
-    return sum(most_spikes(s, n_steps, given) for s in layout.segments[layout.segment_bounds[part] : layout.segment_bounds[part + 1]])

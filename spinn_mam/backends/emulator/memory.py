@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from spinn_mam.backends.emulator.layout import HI, LO, Layout, make_layout, most_spikes
+from spinn_mam.backends.emulator.layout import HI, LO, Layout, make_layout, most_spikes, most_spikes_of_a_part
 from spinn_mam.backends.emulator.stored import nothing_due_bytes
 from spinn_mam.backends.emulator.tasks import N_TASK
 from spinn_mam.network.connectivity import delay_table
@@ -167,9 +167,8 @@ def _pairs(spec: NetworkSpec, layout: Layout) -> _Pairs:
 def _under_way(layout: Layout, pairs: _Pairs, depth: int) -> tuple[int, int]:
     """Return bytes of the history of spikes, and of the rings of procedural synapses."""
     segments = layout.segments
-    part = np.repeat(np.arange(layout.n_parts), np.diff(layout.segment_bounds))
-    room = [np.bincount(part, [most_spikes(s, n, False) for s in segments], layout.n_parts).max() for n in (1, depth)]
-    history = layout.n_parts * 2 * int(room[1] + 2 * room[0]) * 4 + 2 * 4 * depth * layout.n_parts * 2
+    room = [most_spikes_of_a_part(layout, n, False) for n in (1, depth)]
+    history = layout.n_parts * 2 * (room[1] + 2 * room[0]) * 4 + 2 * 4 * depth * layout.n_parts * 2
     population, _ = layout.senders
     shortest = int(pairs.first[pairs.n_tasks > 0].min(initial=1))
     part_of, group_of = np.nonzero(pairs.n_tasks)
