@@ -108,7 +108,7 @@ class MeanFieldCheck:
     verdict : str
         ``"pass"``, ``"fail"`` or ``"undecided"``.
     duration_ms : float
-        Of the run.
+        Of the run, or of the window of it that is compared.
     overall : Overall or None
         Where populations are so many that they are judged together.
     to_seeds : dict of str to float
@@ -229,7 +229,7 @@ def check_mean_field(
     names : sequence of str
         Populations.
     run, theory : ndarray, shape (n,)
-        Rates (spikes/s).
+        Rates (spikes/s); beside a reference the run's are those in the window that is compared.
     doubts : sequence of str
         Why theory is not expected to hold, by population.
     duration_ms : float
@@ -238,17 +238,17 @@ def check_mean_field(
     comparison : Comparison, optional
         Of the run with its reference.
     """
-    mean_rates = {} if comparison is None else {row.population: row for row in comparison.rows if row.statistic == "mean_rate"}
-    seeds = (
-        {} if comparison is None else {p.name: float(np.mean([s[i].mean_rate for s in comparison.seeds])) for i, p in enumerate(comparison.candidate)}
-    )
-    rows = []
-    for name, measured, expected, doubt in zip(names, run.tolist(), theory.tolist(), doubts, strict=True):
-        row = mean_rates.get(name)
-        decides = row is not None and not row.weak
-        tolerance = row.threshold * seeds[name] if row is not None and decides else math.nan
-        window = measured if row is None or not decides else seeds[name] * (1.0 + row.value)
-        rows.append(Beside(name, window, expected, seeds.get(name, math.nan), tolerance, doubt))
+    rates, seeds, tolerances = dict(zip(names, run.tolist(), strict=True)), dict[str, float](), dict[str, float]()
+    if comparison is not None:
+        duration_ms = min(duration_ms, comparison.window_ms)
+        rates |= {p.name: p.mean_rate for p in comparison.candidate}
+        seeds = {p.name: float(np.mean([s[i].mean_rate for s in comparison.seeds])) for i, p in enumerate(comparison.candidate)}
+        deciding = [row for row in comparison.rows if row.statistic == "mean_rate" and not row.weak]
+        tolerances = {row.population: row.threshold * seeds[row.population] for row in deciding}
+    rows = [
+        Beside(name, rates[name], expected, seeds.get(name, math.nan), tolerances.get(name, math.nan), doubt)
+        for name, expected, doubt in zip(names, theory.tolist(), doubts, strict=True)
+    ]
     if ground_state:
         check = MeanFieldCheck(tuple(rows), "tolerances", "undecided", duration_ms)
         if duration_ms < LEAST_MS:

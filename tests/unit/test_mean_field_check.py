@@ -111,15 +111,18 @@ def beside_seeds(values: tuple[float, float, float]) -> MeanFieldCheck:
     names = ("A", "B", "C")
     rows = (row("A", values[0], 0.1), row("B", values[1], 0.1), row("C", values[2], 3.0, weak=True))
     seeds = tuple(tuple(_Seed(n, r * f) for n, r in zip(names, (5.0, 2.0, 0.01), strict=True)) for f in (0.99, 1.0, 1.01))
-    comparison = Comparison("senk26", 1000.0, 0.05, rows, seeds[0], seeds)  # type: ignore[arg-type]
     run = np.array([5.0, 2.0, 0.01]) * (1.0 + np.array(values))
-    return check_mean_field(names, run, np.array([5.2, 3.0, 0.02]), ("", "shared inputs: 4.0", "near silence: 0.02"), 1000.0, comparison=comparison)
+    candidate = tuple(map(_Seed, names, run.tolist()))
+    comparison = Comparison("senk26", 1000.0, 0.05, rows, candidate, seeds)  # type: ignore[arg-type]
+    theory, doubts = np.array([5.2, 3.0, 0.02]), ("", "shared inputs: 4.0", "near silence: 0.02")
+    return check_mean_field(names, 0.9 * run, theory, doubts, 4000.0, comparison=comparison)  # the whole run is longer than what is compared
 
 
 def test_seeds_tell_a_wrong_run_from_theorys_own_error() -> None:
     right = beside_seeds((0.02, -0.05, 2.0))
     assert (right.by, right.verdict) == ("seeds", "pass")
     assert [(r.run_agrees, r.theory_agrees) for r in right.rows] == [(True, True), (True, False), (None, None)]
+    assert ([r.run for r in right.rows], right.duration_ms) == (pytest.approx([5.1, 1.9, 0.03]), 1000.0)
     said = " ".join(right.lines())
     assert "the run is within it in all" in said
     assert "theory itself is within it in 1, off in 1, most B +1.00 (shared inputs: 4.0)" in said
