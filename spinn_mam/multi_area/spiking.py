@@ -4,12 +4,10 @@ Problem
     Rates, local variation of intervals (LvR), their coefficient of variation (CV), synchrony and pairwise correlations of hundreds of populations
     and tens of areas, from up to 1e8 spikes.
 Method
-    Spikes are sorted by neuron once; everything of a neuron then comes from sums over its intervals. LvR of a neuron with intervals I_1 ... I_n is
-    3 / (n - 1) sum_i (1 - 4 I_i I_{i+1} / (I_i + I_{i+1})^2) (1 + 4 R / (I_i + I_{i+1})), R the refractory time. There is more than one
-    way to average it: over the neurons that fired (published), over all neurons (the code that was published with it), both with 0 for neurons of
-    fewer than three spikes, or over the neurons that have one.
-    Synchrony is the CV of the number of a population's spikes in bins of 1 ms. The mean correlation of n trains needs no matrix of pairs:
-    with z_i a train's standardised count, sum_{i != j} c_ij = var(sum_i z_i) - n.
+    Spikes are sorted by neuron once; then :mod:`spinn_mam.spike_trains`. There is more than one way to average LvR: over the neurons that fired
+    (published), over all neurons (the code that was published with it), both with 0 for neurons of fewer than three spikes, or over the neurons
+    that have one.
+    Synchrony is the CV of the number of a population's spikes in bins of 1 ms.
     An area's neurons are those of all its populations together, in proportion to the populations' sizes.
 Cost
     O(s log s) for s spikes.
