@@ -68,7 +68,8 @@ def rates_table(recording: Recording, spec: NetworkSpec, comparison: Comparison 
 
 
 def _area_rates_table(recording: Recording, areas: Areas, theory: MeanFieldCheck | None) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title=f"Mean rates over {recording.duration_ms / 1000:g} s (spikes/s)", title_justify="left")
+    title = f"Mean rates over {recording.duration_ms / 1000:g} s (spikes/s)"
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False, collapse_padding=True)
     table.add_column("area")
     known = recording.rates()
     rates = [known.get(name, np.nan) for name in recording.names]

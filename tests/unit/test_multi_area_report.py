@@ -199,9 +199,11 @@ def test_an_area_beside_recorded_spikes(run, folder, tmp_path):
 def test_the_table_of_areas_has_their_mean_rates_beside_theory(run):
     rates = run.rates()
     theory = check_mean_field(run.names, np.array([*rates.values()]), 2 * np.array([*rates.values()]), [""] * len(rates), run.duration_ms)
-    console = Console(width=120, file=io.StringIO(), record=True)
+    console = Console(width=80, file=io.StringIO(), record=True)
     console.print(rates_table(run, network_of(run), None, theory))
-    *_, mean, expected = next(line for line in console.export_text().splitlines() if line.strip().startswith("V2 ")).split()
+    shown = console.export_text()
+    assert "theory" in shown
+    *_, mean, expected = next(line for line in shown.splitlines() if line.strip().startswith("V2 ")).split()
     assert float(mean) == pytest.approx(np.mean([rate for name, rate in rates.items() if name.startswith("V2-")]), abs=0.005)
     assert float(expected) == pytest.approx(2 * float(mean), abs=0.02)
 
