@@ -70,7 +70,7 @@ def poisson_thresholds(mean: float) -> npt.NDArray[np.uint32]:
     probability, cumulative, k = math.exp(-mean), 0.0, 0
     while True:
         cumulative += probability
-        entry = max(1, round(cumulative * 2.0**32))  # 0 is padding
+        entry = max(1, round(cumulative * 2.0**32))
         if entry > _U32 or probability == 0.0 or (k > mean and thresholds and entry == thresholds[-1]):
             return np.array(thresholds, np.uint32)
         thresholds.append(entry)
