@@ -103,7 +103,7 @@ def _finish(result: RunResult, settings: RunSettings, results: Results, folder: 
     if isinstance(result.comparison, Comparison) and result.comparison.verdict == "fail":
         raise AccuracyError(f"the run does not agree with its reference ({result.comparison.protocol}); see {folder / 'report.html'}")
     if result.theory is not None and result.theory.verdict == "fail":
-        raise AccuracyError(f"the run does not agree with mean-field theory, which holds for this network; see {folder / 'report.html'}")
+        raise AccuracyError(f"the run does not agree with {result.theory.at_odds_with}; see {folder / 'report.html'}")
 
 
 def _say(console: Console, line: str, style: str | None = None) -> None:

@@ -47,6 +47,7 @@ def test_a_run_of_the_full_scale_ground_state_passes_and_a_wrong_one_fails(groun
     for wrong in (stronger, less_inhibition):
         check = counted(predicted, sizes, stationary_state(wrong).rates, 1)
         assert check.verdict == "fail"
+        assert check.at_odds_with == "mean-field theory, which holds for this network"
         assert check.rms > MOST_RMS or (check.correlation or 0.0) < LEAST_CORRELATION
         assert "by more than the 0.41 spikes/s" in check.lines()[1]
     assert counted(predicted, sizes, predicted.rates, 1, duration_ms=100.0).verdict == "undecided"
@@ -65,6 +66,7 @@ def test_a_full_scale_run_is_judged_beside_a_reference_too(off: dict[str, float]
     assert check.verdict == verdict
     assert f"mean LvR {values['rms_lvr']:g} of at most 0.05" in check.lines()[2]
     assert check.to_metrics()["to_seeds"] == values
+    assert check.at_odds_with == "the seeds of its reference"
 
 
 @pytest.mark.parametrize(("value", "verdict"), [(np.inf, "fail"), (np.nan, "pass")])
