@@ -7,7 +7,9 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.console import Console
+
+from spinn_mam.options import AsJson, KScaling, NScaling, Seed
+from spinn_mam.terminal import console
 
 app = typer.Typer(
     help="Benchmarks, as ratios measured in one run.",
@@ -27,7 +29,7 @@ def board(
     steps: Annotated[int, typer.Option("--steps", help="Time steps of 0.1 ms.", min=1)] = 1000,
     repeats: Annotated[int, typer.Option("--repeats", help="Boards of each kind, in turn.", min=1)] = 3,
     threads: Annotated[int, typer.Option("--threads", help="Threads that run cores.", min=2)] = 2,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Time the virtual board: threads against one thread.
 
@@ -59,10 +61,10 @@ def emulator(
     simulator_segment: Annotated[float, typer.Option("--simulator-segment", help="Biological time of a segment of the simulators (ms).")] = 150.0,
     warm_up: Annotated[float, typer.Option("--warm-up", help="Biological time before the first segment (ms).")] = 200.0,
     threads: Annotated[int, typer.Option("--threads", help="Threads of each.", min=1)] = 2,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of synapses, sources and initial potentials.")] = 1,
-    n_scaling: Annotated[float, typer.Option("--n-scaling", help="Scale of the population sizes, above 0, at most 1.")] = 1.0,
-    k_scaling: Annotated[float, typer.Option("--k-scaling", help="Scale of the in-degrees, above 0, at most 1.")] = 1.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    seed: Seed = 1,
+    n_scaling: NScaling = 1.0,
+    k_scaling: KScaling = 1.0,
+    as_json: AsJson = False,
 ) -> None:
     """Time the emulator beside NEST and Brian 2.
 
@@ -80,7 +82,6 @@ def emulator(
     if as_json:
         typer.echo(json.dumps(results, indent=1, allow_nan=False))
         return
-    out = Console(highlight=False)
-    out.width = max(out.width, 80)  # no number is cut off
+    out = console()
     for part in report(results):
         out.print(part, markup=False) if isinstance(part, str) else out.print(part)

@@ -24,6 +24,27 @@ from rich.table import Table
 
 from spinn_mam import __version__, bench_commands, board_commands, reference_commands, result_commands, theory_commands
 from spinn_mam.errors import AccuracyError, RunFailedError, SpinnMamError, UsageError, interrupted
+from spinn_mam.options import (
+    Areas,
+    AsJson,
+    BoardConfig,
+    Drive,
+    Kept,
+    KScaling,
+    Layout,
+    Model,
+    NeuronsPerCore,
+    NScaling,
+    Protocol,
+    Run,
+    Seed,
+    Set,
+    Surface,
+    SynapseCores,
+    TimeScale,
+    WarmUp,
+)
+from spinn_mam.terminal import Stopped, console
 
 app = typer.Typer(
     name="spinn-mam",
@@ -36,58 +57,8 @@ app = typer.Typer(
 app.add_typer(board_commands.app, name="board")
 app.add_typer(bench_commands.app, name="bench")
 
-Model = Annotated[str, typer.Argument(help="Name of a model (pd14, mam) or path of a model document (.toml).", metavar="MODEL")]
-Set = Annotated[
-    list[str] | None, typer.Option("--set", help="Override a value: KEY=VALUE, such as neuron.tau_m='12 ms'. May be repeated.", metavar="KEY=VALUE")
-]
-Areas = Annotated[
-    str | None, typer.Option("--areas", help="Areas of a multi-area model to simulate, such as V1,V2; Poisson input stands for the others.")
-]
-Surface = Annotated[str | None, typer.Option("--surface", help="Modelled surface of each area of a multi-area model (mm2), or whole.")]
-Drive = Annotated[str | None, typer.Option("--drive", help="Background input: poisson or dc.")]
-NScaling = Annotated[float, typer.Option("--n-scaling", help="Scale of the population sizes, above 0, at most 1.")]
-KScaling = Annotated[float, typer.Option("--k-scaling", help="Scale of the in-degrees, above 0, at most 1.")]
-Seed = Annotated[int, typer.Option("--seed", help="Seed of synapses, sources and initial potentials.")]
-BoardConfig = Annotated[str, typer.Option("--board-config", help="Machine: a name that 'spinn-mam machines' lists, or a .toml file; run: none.")]
-Layout = Annotated[str, typer.Option("--layout", help="How neurons and synapses share cores: combined or split.")]
-NeuronsPerCore = Annotated[
-    int | None, typer.Option("--neurons-per-core", help="Most neurons a core; 0 leaves it to the budgets; default 80, or 64 in the split layout.")
-]
-SynapseCores = Annotated[int, typer.Option("--synapse-cores", help="Synapse cores a neuron core, in the split layout; 0 leaves it to the budgets.")]
-TimeScale = Annotated[str, typer.Option("--time-scale-factor", help="Wall-clock time over biological time on the machine: a number, or auto.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-Protocol = Annotated[str, typer.Option("--protocol", help="Accuracy protocol: senk26 or va18.")]
-
-
-#: A narrower terminal (columns) wraps the lines of tables, so that no number is cut off.
-NARROWEST = 80
 #: What the operating system says when it fails a run, not the user.
 SYSTEM_FAILED = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
-
-
-class Stopped(BaseException):
-    """A signal asks the program to stop; like Ctrl-C it is no error of anybody.
-
-    Parameters
-    ----------
-    signal_number : int
-    """
-
-    def __init__(self, signal_number: int) -> None:
-        self.signal_number = signal_number
-        super().__init__(signal.Signals(signal_number).name)
-
-
-class _Output(Console):
-    def on_broken_pipe(self) -> None:
-        raise Stopped(signal.SIGPIPE)
-
-
-def console() -> Console:
-    """Make the console for results."""
-    out = _Output(highlight=False)
-    out.width = max(out.width, NARROWEST)
-    return out
 
 
 def _version(value: bool) -> None:
@@ -106,8 +77,8 @@ def _main(version: Annotated[bool, typer.Option("--version", callback=_version, 
 def run(
     model: Model,
     backend: Annotated[str, typer.Option(help="What runs the network: emulator, nest or spinnaker.")] = "emulator",
-    t_sim: Annotated[float, typer.Option("--t-sim", help="Biological time that is kept (ms).")] = 10_000.0,
-    warm_up: Annotated[float, typer.Option("--warm-up", help="Biological time before it, discarded (ms).")] = 500.0,
+    t_sim: Kept = 10_000.0,
+    warm_up: WarmUp = 500.0,
     seed: Seed = 1,
     threads: Annotated[int, typer.Option(help="Threads of the backend; 0: two, or what the computer has.")] = 0,
     out: Annotated[Path | None, typer.Option("--out", help="Run folder; default runs/MODEL-TIME. Naming an existing one resumes it.")] = None,
@@ -311,7 +282,7 @@ def machines(as_json: AsJson = False) -> None:
 
 @app.command()
 def compare(
-    run_folder: Annotated[Path, typer.Argument(help="Run folder, finished or not, or the folder of a recording.", metavar="RUN")],
+    run_folder: Run,
     reference: Annotated[Path, typer.Argument(help="Reference statistics (.json).", metavar="REFERENCE")],
     protocol: Protocol = "senk26",
     as_json: AsJson = False,

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-Model = Annotated[str, typer.Argument(help="Name of a model (pd14, mam) or path of a model document (.toml).", metavar="MODEL")]
+from spinn_mam.options import Areas, Drive, Kept, KScaling, Model, NScaling, Set, Surface, WarmUp
 
 
 def reference(
@@ -17,23 +17,18 @@ def reference(
     write: Annotated[Path, typer.Option("--write", help="Reference statistics to write; their table lies beside it.", metavar="FILE.json")],
     seeds: Annotated[str, typer.Option("--seeds", help="Seeds, such as 1-5 or 1,4,7; more extend the ensemble.")] = "1-5",
     backend: Annotated[str, typer.Option("--backend", help="What runs the network: nest or emulator.")] = "nest",
-    t_sim: Annotated[float, typer.Option("--t-sim", help="Biological time that is kept (ms).")] = 2500.0,
-    warm_up: Annotated[float, typer.Option("--warm-up", help="Biological time before it, discarded (ms).")] = 500.0,
+    t_sim: Kept = 2500.0,
+    warm_up: WarmUp = 500.0,
     threads: Annotated[int, typer.Option("--threads", help="Threads of a run; 0: two, or what the computer has.")] = 0,
     out: Annotated[Path, typer.Option("--out", help="Folder that keeps the recordings; those that are there are not made again.")] = Path(
         "runs/reference"
     ),
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Override a value: KEY=VALUE, such as neuron.tau_m='12 ms'. May be repeated.", metavar="KEY=VALUE"),
-    ] = None,
-    areas: Annotated[
-        str | None, typer.Option("--areas", help="Areas of a multi-area model to simulate, such as V1,V2; Poisson input stands for the others.")
-    ] = None,
-    surface: Annotated[str | None, typer.Option("--surface", help="Modelled surface of each area of a multi-area model (mm2), or whole.")] = None,
-    drive: Annotated[str | None, typer.Option("--drive", help="Background input: poisson or dc.")] = None,
-    n_scaling: Annotated[float, typer.Option("--n-scaling", help="Scale of the population sizes, above 0, at most 1.")] = 1.0,
-    k_scaling: Annotated[float, typer.Option("--k-scaling", help="Scale of the in-degrees, above 0, at most 1.")] = 1.0,
+    settings: Set = None,
+    areas: Areas = None,
+    surface: Surface = None,
+    drive: Drive = None,
+    n_scaling: NScaling = 1.0,
+    k_scaling: KScaling = 1.0,
 ) -> None:
     """Run a network over several seeds and keep their statistics.
 

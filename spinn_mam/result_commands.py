@@ -8,9 +8,7 @@ from typing import Annotated
 
 import typer
 
-Run = Annotated[Path, typer.Argument(help="Run folder, finished or not, or the folder of a recording.", metavar="RUN")]
-Start = Annotated[float | None, typer.Option("--start", help="Begin of the window, after the warm-up (ms).")]
-Stop = Annotated[float | None, typer.Option("--stop", help="End of the window, after the warm-up (ms).")]
+from spinn_mam.options import Run, Start, Stop
 
 
 def plot(

@@ -9,29 +9,24 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-Model = Annotated[str, typer.Argument(help="Name of a model (pd14) or path of a model document (.toml).", metavar="MODEL")]
-Set = Annotated[
-    list[str] | None, typer.Option("--set", help="Override a value: KEY=VALUE, such as neuron.tau_m='12 ms'. May be repeated.", metavar="KEY=VALUE")
-]
+from spinn_mam.options import Areas, AsJson, Drive, KScaling, Model, NScaling, Set, Surface
+from spinn_mam.terminal import console
 
 
 def theory(
     model: Model,
     settings: Set = None,
-    areas: Annotated[
-        str | None, typer.Option("--areas", help="Areas of a multi-area model to simulate, such as V1,V2; Poisson input stands for the others.")
-    ] = None,
-    surface: Annotated[str | None, typer.Option("--surface", help="Modelled surface of each area of a multi-area model (mm2), or whole.")] = None,
-    drive: Annotated[str | None, typer.Option("--drive", help="Background input: poisson or dc.")] = None,
-    n_scaling: Annotated[float, typer.Option("--n-scaling", help="Scale of the population sizes, above 0, at most 1.")] = 1.0,
-    k_scaling: Annotated[float, typer.Option("--k-scaling", help="Scale of the in-degrees, above 0, at most 1.")] = 1.0,
+    areas: Areas = None,
+    surface: Surface = None,
+    drive: Drive = None,
+    n_scaling: NScaling = 1.0,
+    k_scaling: KScaling = 1.0,
     starts: Annotated[int, typer.Option("--starts", help="Starts of a search for all fixed points; 0: only the state that silence leads to.")] = 0,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the starts.")] = 1,
     parts: Annotated[str, typer.Option("--parts", help="With commas: rates, modes, spectra, jump, stabilise, chi.")] = "rates",
     out: Annotated[Path | None, typer.Option("--out", help="Folder for figures, numbers and stabilised in-degrees.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Print the stationary rates of a model by mean-field theory.
 
@@ -57,9 +52,8 @@ def theory(
     if as_json:
         typer.echo(json.dumps(shown.data, indent=1, allow_nan=False))
         return
-    console = Console(highlight=False)
-    console.width = max(console.width, 80)  # no number is cut off
+    output = console()
     for part in shown.said:
-        console.print(part)
+        output.print(part)
     if out is not None:
-        console.print(f"written to {out}: {', '.join(shown.written)}")
+        output.print(f"written to {out}: {', '.join(shown.written)}")

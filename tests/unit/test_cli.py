@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import typer
 from rich.console import Console
 
 from spinn_mam import __version__, cli
@@ -67,6 +68,19 @@ def test_help_of_each_verb_is_readable_at_80_columns(invoke: Invoke, verb: str) 
     assert "..." not in out.replace("]...", "]")
     for option in re.findall(r"^  (--[\w-]+)(?: \S+)? *$", out, re.MULTILINE):
         raise AssertionError(f"{option} of {verb} has no help")
+
+
+def test_the_same_flag_means_the_same_everywhere() -> None:
+    shared = {"MODEL", "--set", "--areas", "--surface", "--drive", "--n-scaling", "--k-scaling", "--start", "--stop", "--board-config", "--layout"}
+    said: dict[str, dict[str, str]] = {}
+    group = typer.main.get_command(cli.app)
+    for verb in ("run", "plan", "show", "theory", "reference", "plot", "export"):
+        for parameter in group.commands[verb].params:  # type: ignore[attr-defined]
+            name = parameter.metavar if parameter.param_type_name == "argument" else parameter.opts[0]
+            if name in shared:
+                said.setdefault(name, {})[verb] = parameter.help
+    assert set(said) == shared
+    assert {name: texts for name, texts in said.items() if len(set(texts.values())) > 1} == {}
 
 
 def test_without_arguments_it_shows_its_help_and_is_no_success(invoke: Invoke) -> None:

@@ -22,7 +22,7 @@ LEVELS = [
     {"pynn", "planning"},
     {"report"},
     {"flow"},
-    {"cli", "board_commands", "bench_commands", "reference_commands", "result_commands", "theory_commands"},
+    {"cli", "board_commands", "bench_commands", "reference_commands", "result_commands", "theory_commands", "options", "terminal"},
 ]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 #: All that a folder may import of the package, where the level alone says too little.
