@@ -74,3 +74,14 @@ def parse(value: Any, unit: str) -> float:
         return float(quantity.rescale(CANONICAL[unit]).magnitude)
     except ValueError:
         raise UnitError(f"{value!r} has the wrong dimension: a quantity in {unit or 'no unit'} is needed") from None
+
+
+def counted(n: int, noun: str) -> str:
+    """Write a number of things, one of them in the singular.
+
+    Examples
+    --------
+    >>> counted(1, "board"), counted(1200, "board")
+    ('1 board', '1,200 boards')
+    """
+    return f"{n:,} {noun}{'s' if n != 1 else ''}"

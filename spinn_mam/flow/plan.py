@@ -113,7 +113,7 @@ def _print_plan(plan: Plan, console: Console, host_power_W: float | None) -> Non
     for table in plan_tables(plan, host_power_W):
         console.print(table)
     for line in plan_notes(plan):
-        console.print(line, markup=False, soft_wrap=True)
+        console.print(line, markup=False, soft_wrap=not console.is_terminal)  # a terminal gets whole words, a file whole lines
 
 
 def _map(

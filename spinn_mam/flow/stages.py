@@ -37,6 +37,7 @@ from spinn_mam.real_time.prediction import RealTime, predict_expected, predict_r
 from spinn_mam.real_time.receivers import not_modelled
 from spinn_mam.recording import Recording
 from spinn_mam.recording.files import FORMAT
+from spinn_mam.units import counted
 from spinn_mam.virtual_board.faults import Faults
 
 Report = Callable[[str, float, float], None]
@@ -175,7 +176,7 @@ def _mapping_stage(settings: RunSettings, spec: NetworkSpec) -> Stage:
     def check_fit(folder: Path) -> str:
         del folder
         m = compute(lambda phase, done, total: None).metrics
-        return f"fits: {m['cores']:,} cores on {m['chips']} chips of {machine.name}"
+        return f"fits: {m['cores']:,} cores on {counted(m['chips'], 'chip')} of {machine.name}"
 
     parameters = settings.parameters("neurons_per_core", "time_scale_factor", "layout", "synapse_cores", "seed") | {"machine": machine.digest()}
     return Stage("mapping", ("network",), parameters, make, Deployment.load, check=check_fit)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich import box
 from rich.table import Table
@@ -11,7 +11,11 @@ from spinn_mam.partitioning.structures import KIND_NAMES
 from spinn_mam.planning.chips import DETOUR
 from spinn_mam.planning.hosts import PROCESSOR, TIME_FACTOR
 from spinn_mam.planning.plan import SHOWN, LayoutPlan, Plan
-from spinn_mam.report.tables import amount
+from spinn_mam.report.tables import amount, amounts, between
+from spinn_mam.units import counted
+
+#: Below a number that is beyond its limit.
+_TOO_MANY = "\ntoo many"
 
 
 def plan_tables(plan: Plan, host_power_W: float | None = None) -> Iterator[Table]:
@@ -54,14 +58,15 @@ def plan_notes(plan: Plan) -> list[str]:
             "entries of a chip; a tree for each population, as PACMAN routes, may do with far fewer."
         )
     lines.append(
-        f"At least, whatever the tables: {amount(least.synapses_bytes, 'B')} for synapses of 4 bytes, {least.neuron_cores:,} cores for neurons: "
-        f"{least.chips:,} chips, {least.boards:,} boards, {amount(plan.least_energy.total_J, 'J')} "
-        f"({amount(plan.least_energy.interval_J[0], 'J')} to {amount(plan.least_energy.interval_J[1], 'J')})."
+        f"At least, whatever the tables: {amount(least.synapses_bytes, 'B')} for synapses of 4 bytes, "
+        f"{counted(least.neuron_cores, 'core')} for neurons: "
+        f"{counted(least.chips, 'chip')}, {counted(least.boards, 'board')}, {amount(plan.least_energy.total_J, 'J')} "
+        f"({amounts(*plan.least_energy.interval_J, 'J')})."
     )
     for layout in (*plan.layouts, *plan.refused):
         violations = plan.violations(layout)
         lines += [f"{layout} cores do not fit: {v}" for v in violations[:SHOWN]]
-        lines += [f"{layout} cores do not fit: {len(violations) - SHOWN} reasons more"] * (len(violations) > SHOWN)
+        lines += [f"{layout} cores do not fit: {counted(len(violations) - SHOWN, 'reason')} more"] * (len(violations) > SHOWN)
     return lines
 
 
@@ -81,11 +86,10 @@ def duration(seconds: float) -> str:
 
 def _machine_table(plan: Plan) -> Table:
     machine = plan.machine
-    title = f"On {machine.name} ({machine.n_boards:,} boards, {machine.n_chips:,} chips), {plan.t_sim_ms / 1000:g} s of biological time"
-    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
-    table.add_column("")
-    for layout in plan.layouts:
-        table.add_column(f"{layout} cores", justify="right")
+    title = (
+        f"On {machine.name} ({counted(machine.n_boards, 'board')}, {counted(machine.n_chips, 'chip')}), {plan.t_sim_ms / 1000:g} s of biological time"
+    )
+    table = _table(title, [f"{layout} cores" for layout in plan.layouts])
     columns = [_machine_rows(plan, p) for p in plan.layouts.values()]
     for i, (name, _) in enumerate(columns[0]):
         table.add_row(name, *(column[i][1] for column in columns))
@@ -97,9 +101,10 @@ def _machine_rows(plan: Plan, p: LayoutPlan) -> list[tuple[str, str]]:
     kinds = dict(zip(KIND_NAMES, counts.by_kind.tolist(), strict=True))
     about = "" if chips.kind == "placed" else "about "
     per_core = counts.cores.neurons_per_core
-    fullest = "" if chips.sdram_bytes_max is None else f", fullest chip {amount(chips.sdram_bytes_max, 'B')}"
+    fullest = "-" if chips.sdram_bytes_max is None else amount(chips.sdram_bytes_max, "B")
+    low_n, high_n = int(per_core.min()), int(per_core.max())
     low, high = chips.link_traversals
-    entries = "-" if chips.entries_mean is None else f"{chips.entries_mean:.0f} in the mean, {chips.entries_max:.0f} at most"
+    entries = ("-", "-") if chips.entries_mean is None else (f"{chips.entries_mean:.0f}", f"{chips.entries_max:.0f}")
     energy = p.energy
     return [
         ("fits", "yes" if not p.violations else "no, see below"),
@@ -107,51 +112,59 @@ def _machine_rows(plan: Plan, p: LayoutPlan) -> list[tuple[str, str]]:
         ("chips", f"{about}{chips.chips:,}"),
         ("cores", f"{sum(kinds.values()):,}"),
         *[(f"  {name.replace('_', ' ')}", f"{kinds[name]:,}") for name in KIND_NAMES],
-        ("neurons a core", f"{per_core.min()} to {per_core.max()}"),
-        ("SDRAM", amount(float(counts.n_slices @ counts.sdram_bytes), "B") + fullest),
+        ("neurons a core", f"{low_n} to {high_n}" if low_n != high_n else f"{low_n}"),
+        ("SDRAM", amount(float(counts.n_slices @ counts.sdram_bytes), "B")),
+        ("  fullest chip", fullest),
         ("spikes on links", f"{amount(chips.spikes_per_s, 'spikes/s')}"),
         ("synaptic events", f"{amount(chips.events_per_s, 'events/s')}"),
         ("spikes of the drive", f"{amount(chips.drive_per_s, 'spikes/s')}"),
         ("links a spike crosses", f"{low:,.0f} to {high:,.0f}"),
         ("busiest link, at least", "-" if chips.busiest_link_bound is None else amount(chips.busiest_link_bound, "spikes/s")),
-        ("routing entries, at least", entries),
-        ("  a tree a source chip", f"{chips.entries_of_chip_trees:,.0f} in the mean"),
+        ("routing entries, at least", ""),
+        ("  mean of chips", entries[0]),
+        ("  fullest chip", entries[1]),
+        ("  mean, tree a source chip", f"{chips.entries_of_chip_trees:,.0f}"),
         ("time-scale factor", f"{counts.time_scale_factor:g} (mean load {counts.needed_factor:.3g})"),
         ("wall-clock time of the run", duration(p.wall_time_s)),
-        ("energy of the run", f"{amount(energy.total_J, 'J')} ({amount(energy.interval_J[0], 'J')} to {amount(energy.interval_J[1], 'J')})"),
-        ("energy of a synaptic event", "-" if energy.per_event_uJ is None else f"{energy.per_event_uJ:.3g} uJ"),
-        ("boards and frames", energy.system),
+        ("energy of the run", amount(energy.total_J, "J")),
+        ("  range", amounts(*energy.interval_J, "J")),
+        ("  of a synaptic event", "-" if energy.per_event_uJ is None else f"{energy.per_event_uJ:.3g} uJ"),
+        ("boards and frames", energy.system.replace(", ", ",\n")),
     ]
 
 
 def _limits_table(plan: Plan) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title="sPyNNaker's tables: the most needed of what they hold", title_justify="left")
-    table.add_column("")
-    for layout in plan.layouts:
-        table.add_column(f"{layout} cores", justify="right")
-    table.add_column("limit", justify="right")
+    table = _table("sPyNNaker's tables: the most needed of what they hold", [*(f"{layout} cores" for layout in plan.layouts), "limit"])
     columns = [p.limits for p in plan.layouts.values()]
     for row in zip(*columns, strict=True):
-        cells = [f"{limit.need:,}{'' if limit.holds else ' too many'}{f' ({limit.where})' if limit.where else ''}" for limit in row]
-        table.add_row(row[0].name, *cells, f"{row[0].have:,}")
+        cells = [f"{_needed(limit.name, limit.need)}{f' ({limit.where})' * bool(limit.where)}{_TOO_MANY * (not limit.holds)}" for limit in row]
+        table.add_row(row[0].name, *cells, _needed(row[0].name, row[0].have))
     return table
 
 
+def _needed(name: str, n: int) -> str:
+    return amount(n, "B") if name.startswith("bytes") else f"{n:,}"
+
+
 def _hosts_table(plan: Plan, power_W: float | None) -> Table:
-    title = f"On a computer, {plan.t_sim_ms / 1000:g} s of biological time (estimates)"
+    table = _table(f"On a computer, {plan.t_sim_ms / 1000:g} s of biological time (estimates)", [host.name for host in plan.hosts])
+    rows = [
+        ("memory", [amount(host.memory_bytes, "B") for host in plan.hosts]),
+        ("  synapses", [amount(host.parts_bytes["synapses"], "B") for host in plan.hosts]),
+        ("processor time", [duration(host.cpu_s) for host in plan.hosts]),
+        ("  range", [between(*map(duration, host.interval_s)) for host in plan.hosts]),
+    ]
+    if power_W is not None:
+        rows.append(("energy", [amounts(host.interval_s[0] * power_W, host.interval_s[1] * power_W, "J") for host in plan.hosts]))
+    for name, cells in rows:
+        table.add_row(name, *cells)
+    return table
+
+
+def _table(title: str, headings: Sequence[str]) -> Table:
+    """Make a table whose numbers are never broken: where it is too wide, names are."""
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
     table.add_column("")
-    for heading in ("memory", "of it synapses", "processor time", "expected range") + (("energy",) if power_W is not None else ()):
-        table.add_column(heading, justify="right")
-    for host in plan.hosts:
-        low, high = host.interval_s
-        cells = [
-            amount(host.memory_bytes, "B"),
-            amount(host.parts_bytes["synapses"], "B"),
-            duration(host.cpu_s),
-            f"{duration(low)} to {duration(high)}",
-        ]
-        if power_W is not None:
-            cells.append(f"{amount(low * power_W, 'J')} to {amount(high * power_W, 'J')}")
-        table.add_row(host.name, *cells)
+    for heading in headings:
+        table.add_column(heading, justify="right", no_wrap=True)
     return table

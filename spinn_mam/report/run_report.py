@@ -34,6 +34,7 @@ from spinn_mam.report.model_tables import format_value, value_rows
 from spinn_mam.report.real_time_section import real_time_parts
 from spinn_mam.report.run_figures import SHOWN_MS, Shown, analysed_ms, figure_names, run_figures, unavailable
 from spinn_mam.report.tables import LATE, fault_lines, loss_lines, mapping_rows
+from spinn_mam.units import counted
 
 FULL_SCALE = "full scale"
 
@@ -146,8 +147,9 @@ def report_content(result: RunResult, manifest: Mapping[str, Any]) -> ReportCont
         numbers.append(KeyNumber("Network and state", f"{arrays:,.0f} MB", f"arrays; synapses {provenance['synapses']}"))
     if result.deployment is not None:
         metrics = result.deployment.metrics
-        boards = f"{metrics['boards_used']} board{'s' * (metrics['boards_used'] != 1)}"
-        numbers.append(KeyNumber("Cores", f"{metrics['cores']:,}", f"{metrics['chips']} chips, {boards}"))
+        numbers.append(
+            KeyNumber("Cores", f"{metrics['cores']:,}", f"{counted(metrics['chips'], 'chip')}, {counted(metrics['boards_used'], 'board')}")
+        )
         numbers.append(KeyNumber("Mapping", f"{metrics['wall_time_s']:.2f} s", f"busiest link {metrics['busiest_link_spikes_per_s']:,.0f} spikes/s"))
     if result.theory is not None:
         worst = result.theory.worst

@@ -17,6 +17,7 @@ from spinn_mam.models.mam.areas import POPULATIONS
 from spinn_mam.multi_area.areas import Areas, find_areas
 from spinn_mam.network.spec import NetworkSpec
 from spinn_mam.recording import Recording
+from spinn_mam.units import counted
 
 MIB = 1 << 20
 _UNITS = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
@@ -34,6 +35,29 @@ def amount(value: float, unit: str) -> str:
         if abs(value) >= scale:
             return f"{value / scale:.3g} {prefix}{unit}"
     return f"{value:.3g} {unit}"
+
+
+def amounts(low: float, high: float, unit: str) -> str:
+    """Write a range with three digits and a prefix, which is said once where it is the same.
+
+    Examples
+    --------
+    >>> amounts(3530.0, 5320.0, "J"), amounts(732e3, 1.06e6, "J")
+    ('3.53 to 5.32 kJ', '732 kJ to 1.06 MJ')
+    """
+    return between(amount(low, unit), amount(high, unit))
+
+
+def between(low: str, high: str) -> str:
+    """Write a range of two numbers with units, which is said once where it is the same.
+
+    Examples
+    --------
+    >>> between("2.18 min", "8.71 min"), between("59 s", "3.95 min")
+    ('2.18 to 8.71 min', '59 s to 3.95 min')
+    """
+    number, _, unit = low.partition(" ")
+    return f"{number if high.endswith(f' {unit}') else low} to {high}"
 
 
 def reference_rates(comparison: Comparison) -> dict[str, tuple[float, float]]:
@@ -92,7 +116,7 @@ def mapping_rows(deployment: Deployment) -> list[tuple[str, str]]:
     kinds = [("neuron_cores", "neuron"), ("synapse_cores", "synapse"), ("poisson_source_cores", "Poisson source")]
     kinds += [("delay_extension_cores", "delay extension")]
     rows = [
-        ("machine", f"{deployment.machine.name}: {deployment.machine.n_boards} boards, {deployment.machine.n_chips} chips"),
+        ("machine", f"{deployment.machine.name}: {counted(deployment.machine.n_boards, 'board')}, {counted(deployment.machine.n_chips, 'chip')}"),
         ("boards used", f"{m['boards_used']} of {m['boards']}"),
         ("chips used", f"{m['chips']} of {deployment.machine.n_chips}"),
         ("cores used", f"{m['cores']:,}: {', '.join(f'{m[key]:,} {name}' for key, name in kinds if m[key] or key == 'neuron_cores')}"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from spinn_mam.units import counted
 from spinn_mam.virtual_board.events import BoardReport
 from spinn_mam.virtual_board.faults import Faults
 
@@ -29,7 +30,7 @@ def report_text(report: BoardReport) -> str:
     """
     lines = [f"virtual board: {CLAIM}"]
     machine_time = f"{report.machine_time_ms:,.1f} ms on its clock in {report.wall_time_s:,.1f} s of wall time"
-    lines.append(f"  {report.machine}: {_count(report.n_boards, 'board')}, {_count(report.n_chips, 'chip')}; {machine_time}")
+    lines.append(f"  {report.machine}: {counted(report.n_boards, 'board')}, {counted(report.n_chips, 'chip')}; {machine_time}")
     if report.binaries:
         heading = ("binary", "cores", "ticks", "instructions a tick: mean", "most", f"ticks above {report.cycles_per_tick:,} cycles")
         rows = [
@@ -69,10 +70,6 @@ def injected_text(faults: Faults) -> str:
     """
     parts = [f"{name} {value:g}" for name, value in (("drop", faults.drop), ("late", faults.late)) if value] + ["shuffle"] * faults.shuffle
     return f"{', '.join(parts)}; seed {faults.seed}" if parts else ""
-
-
-def _count(n: int, what: str) -> str:
-    return f"{n:,} {what}{'s' if n != 1 else ''}"
 
 
 def _columns(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from spinn_mam.energy.constants import load_power_constants
 from spinn_mam.errors import DoesNotFitError
@@ -132,6 +135,43 @@ def test_what_no_core_can_hold_is_refused_with_the_least_that_it_takes() -> None
     assert plan.least.boards > 1200
     assert any("cores do not fit" in line for line in plan_notes(plan))
     assert [table.title.split(",")[0] for table in plan_tables(plan)] == ["On a computer"]
+
+
+def shown(plan: Plan, width: int = 80, power_W: float | None = None) -> list[str]:
+    console = Console(width=width, file=io.StringIO(), color_system=None)
+    for table in plan_tables(plan, power_W):
+        console.print(table)
+    return console.file.getvalue().splitlines()  # type: ignore[attr-defined,no-any-return]
+
+
+@pytest.mark.parametrize(("model", "settings", "machine"), [("pd14", [], "spin5-6"), ("mam", ["areas.simulated=V1,MDP"], "million-core")])
+def test_numbers_are_whole_at_80_columns(model: str, settings: list[str], machine: str) -> None:
+    plan = planned(load_model(model, settings).network(), machine, per_core=None)
+    lines, wide = (shown(plan, width, 123.0) for width in (80, 200))
+    assert max(map(len, lines)) <= 80
+    assert sorted(numbers(lines)) == sorted(numbers(wide))  # what a cell says is on one line
+
+
+def numbers(lines: list[str]) -> list[str]:
+    """Cells with a number, names left out."""
+    return [cell for line in lines for cell in re.split(r" {2,}", line.strip())[1:] if re.search(r"\d", cell)]
+
+
+def test_one_of_a_thing_is_said_in_the_singular() -> None:
+    plan = planned(load_model("pd14").network(0.1, 0.1), "spin5")
+    said = "\n".join([*shown(plan), *plan_notes(plan)])
+    assert "On spin5 (1 board, 48 chips)" in said
+    assert re.search(r"for neurons: [2-9] chips, 1 board, ", said)
+    assert not re.search(r"(?<![\d,.])1 (boards|chips|cores|frames)", said)
+
+
+def test_what_is_beyond_a_limit_is_said_below_its_number() -> None:
+    plan = planned(load_model("pd14").network(0.1, 0.1), "spin5")
+    many = replace(plan.layouts["split"].limits[3], need=70_000)
+    split = replace(plan.layouts["split"], limits=(*plan.layouts["split"].limits[:3], many, *plan.layouts["split"].limits[4:]))
+    lines = shown(replace(plan, layouts={**plan.layouts, "split": split}))
+    at = next(i for i, line in enumerate(lines) if "70,000 (L4E)" in line)
+    assert "too many" in lines[at + 1]
 
 
 def test_limits_of_tables_name_the_worst() -> None:
