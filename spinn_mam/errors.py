@@ -62,15 +62,18 @@ class Violation:
         Need against have, and what to do.
     excess : float
         How far beyond the limit, as need / have; sorts violations, worst first.
+    advice : str
+        What to do, if whoever knows more of the user's wishes may say it in another way.
     """
 
     rule: str
     where: str
     message: str
     excess: float = 1.0
+    advice: str = ""
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.message}"
+        return f"{self.where}: {self.message}{self.advice and ' '}{self.advice}"
 
 
 class DoesNotFitError(SpinnMamError):
@@ -82,14 +85,16 @@ class DoesNotFitError(SpinnMamError):
         The stage that found it.
     violations : sequence of Violation
         All of them; the message lists the worst first.
+    most : int
+        How many the message lists.
     """
 
     exit_code = 3
 
-    def __init__(self, stage: str, violations: Sequence[Violation]) -> None:
+    def __init__(self, stage: str, violations: Sequence[Violation], most: int = 20) -> None:
         self.stage = stage
         self.violations = sorted(violations, key=lambda v: -v.excess)
-        shown = self.violations[:20]
+        shown = self.violations[:most]
         more = len(self.violations) - len(shown)
         n = len(self.violations)
         lines = [f"{stage}: {n} violation{'s' if n != 1 else ''}"]
@@ -144,9 +149,9 @@ class Findings:
     stage: str
     violations: list[Violation] = field(default_factory=list)
 
-    def add(self, rule: str, where: str, message: str, excess: float = 1.0) -> None:
+    def add(self, rule: str, where: str, message: str, excess: float = 1.0, advice: str = "") -> None:
         """Note one violation."""
-        self.violations.append(Violation(rule, where, message, excess))
+        self.violations.append(Violation(rule, where, message, excess, advice))
 
     def raise_if_any(self) -> None:
         """Raise DoesNotFitError if anything was found."""

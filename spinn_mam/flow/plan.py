@@ -84,6 +84,7 @@ def plan_model(
         t_sim_ms=settings.t_sim,
         placed=(settings.layout,),
         fixed_factor=fixed_factor,
+        of_surface=any(setting.startswith("anatomy.surface=") for setting in settings.settings),
     )
     found: dict[str, Any] = {"plan": plan.to_json(host_power_W)}
     if not as_json:
@@ -92,7 +93,7 @@ def plan_model(
     if violations:
         if as_json:
             console.print_json(json.dumps(found))
-        raise DoesNotFitError(f"plan, {settings.layout} cores", violations[:SHOWN])
+        raise DoesNotFitError(f"plan, {settings.layout} cores", violations, SHOWN)
     own = plan.layouts[settings.layout]
     if not estimate and own.chips.n_routed <= MAX_ROUTED:
         if not isinstance(factor, str):

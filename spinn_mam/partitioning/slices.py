@@ -220,8 +220,8 @@ def _neurons_per_core(
             if not keeps_budgets(1):
                 for rule, need, have in broken_budgets(spec, machine, core(1), time_scale_factor):
                     what, advice = _ADVICE[rule]
-                    message = f"{need:,.0f} {what} needed by a slice of a single neuron, {have:,.0f} there. Use {advice}."
-                    findings.add(rule, f"population {population.name}", message, need / max(have, 1))
+                    message = f"{need:,.0f} {what} needed by a slice of a single neuron, {have:,.0f} there."
+                    findings.add(rule, f"population {population.name}", message, need / max(have, 1), f"Use {advice}.")
                 cores.append(core(1))
                 continue
             chosen = _largest(chosen, keeps_budgets)

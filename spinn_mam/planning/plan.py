@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from spinn_mam.energy.constants import PowerConstants
@@ -138,6 +138,7 @@ def make_plan(
     t_sim_ms: float,
     placed: tuple[str, ...],
     fixed_factor: bool = True,
+    of_surface: bool = False,
 ) -> Plan:
     """Plan a network.
 
@@ -158,6 +159,8 @@ def make_plan(
         Layouts to be placed, if that takes seconds.
     fixed_factor : bool
         Whether a larger time-scale factor is a violation.
+    of_surface : bool
+        Whether the user chose the modelled surface, which is then what advice is about.
 
     Returns
     -------
@@ -176,7 +179,10 @@ def make_plan(
                 fixed_factor=fixed_factor,
             )
         except DoesNotFitError as error:
-            refused[layout] = tuple(error.violations)
+            refused[layout] = tuple(
+                replace(v, advice="Use a smaller --surface; chips of a larger machine hold no more.") if of_surface and v.rule == "sdram" else v
+                for v in error.violations
+            )
             continue
         chips = count_chips(spec, machine, counts, may_place=layout in placed)
         limits = table_limits(spec, machine, counts)
@@ -195,7 +201,7 @@ def make_plan(
                 factor=counts.time_scale_factor,
                 traversals=chips.link_traversals,
             ),
-            _violations(machine, counts, chips, limits, time_scale_factor if fixed_factor else None),
+            _violations(machine, counts, chips, limits, time_scale_factor if fixed_factor else None, of_surface=of_surface),
         )
     fewest = least(spec, machine)
     lowest = _energy(spec, machine, constants, t_sim_ms, boards=fewest.boards, cores=fewest.neuron_cores, factor=time_scale_factor or 1.0)
@@ -228,12 +234,13 @@ def _energy(
 
 
 def _violations(
-    machine: MachineDescription, counts: CoreCounts, chips: ChipCounts, limits: tuple[Limit, ...], asked: float | None
+    machine: MachineDescription, counts: CoreCounts, chips: ChipCounts, limits: tuple[Limit, ...], asked: float | None, *, of_surface: bool
 ) -> tuple[Violation, ...]:
     found = []
     if chips.chips > machine.n_chips:
         message = (
             f"about {chips.chips:,} chips ({chips.boards:,} boards) needed, {machine.n_chips:,} ({machine.n_boards:,}) there: use a larger machine"
+            f"{' or a smaller --surface' * of_surface}"
         )
         found.append(Violation("chips", machine.name, message, chips.chips / machine.n_chips))
     if asked is not None and counts.time_scale_factor > asked:

@@ -271,6 +271,16 @@ def test_a_machine_too_small_says_what_is_missing_and_what_would_do(invoke: Invo
     assert [p.name for p in (tmp_path / "kept").iterdir()] == ["01-network"]
 
 
+@pytest.mark.parametrize(
+    ("flags", "advice"), [((), ""), (("--surface", "20"), " or a smaller --surface"), (("--set", "anatomy.surface=20"), " or a ")]
+)
+def test_who_chose_a_surface_is_told_of_it(invoke: Invoke, flags: tuple[str, ...], advice: str) -> None:
+    code, _, err = invoke("plan", "mam", "--areas", "V1", *flags, "--board-config", "spin5")
+    assert code == 3
+    assert f"(1) there: use a larger machine{advice}" in err
+    assert err.rstrip().endswith("use a larger machine") is (not advice)
+
+
 def test_too_little_time_on_a_core_says_so(invoke: Invoke) -> None:
     code, _, err = invoke("plan", "pd14", "--time-scale-factor", "0.1", "--neurons-per-core", "0")
     assert code == 3

@@ -35,7 +35,7 @@ def counted(spec: NetworkSpec, layout: str, machine: str = "spin5-6", factor: fl
     return count_cores(spec, load_board_config(machine), layout, neurons_per_core=64, time_scale_factor=factor)
 
 
-def planned(spec: NetworkSpec, machine: str = "spin5-6", factor: float | None = 20.0, per_core: int | None = 64) -> Plan:
+def planned(spec: NetworkSpec, machine: str = "spin5-6", factor: float | None = 20.0, per_core: int | None = 64, **more: bool) -> Plan:
     return make_plan(
         spec,
         load_board_config(machine),
@@ -45,6 +45,7 @@ def planned(spec: NetworkSpec, machine: str = "spin5-6", factor: float | None = 
         synapse_cores=None,
         t_sim_ms=1000.0,
         placed=("combined",),
+        **more,
     )
 
 
@@ -135,6 +136,14 @@ def test_what_no_core_can_hold_is_refused_with_the_least_that_it_takes() -> None
     assert plan.least.boards > 1200
     assert any("cores do not fit" in line for line in plan_notes(plan))
     assert [table.title.split(",")[0] for table in plan_tables(plan)] == ["On a computer"]
+    assert any(str(v).endswith("there. Use a smaller N_scaling or K_scaling.") for v in plan.violations("split"))
+    plan = planned(spec, machine="million-core", of_surface=True)
+    advice = [str(v) for v in plan.violations("split") if v.rule == "sdram"]
+    assert advice
+    assert all(line.endswith("there. Use a smaller --surface; chips of a larger machine hold no more.") for line in advice)
+    too_many = str(DoesNotFitError("plan", plan.violations("split"), 3))
+    assert too_many.startswith(f"plan: {len(plan.violations('split'))} violations\n")
+    assert too_many.endswith(f"  ... and {len(plan.violations('split')) - 3} more")
 
 
 def shown(plan: Plan, width: int = 80, power_W: float | None = None) -> list[str]:
