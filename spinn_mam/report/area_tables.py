@@ -148,7 +148,7 @@ def area_tables(model: MultiAreaDocument, spec: NetworkSpec) -> list[Table]:
         )
     facts = Table(title="Anatomical facts", title_justify="left", title_style="bold", caption=LICENCE, caption_justify="left")
     for column in ("table", "holds", "source"):
-        facts.add_column(column)
+        facts.add_column(column, overflow="fold")
     for fact in fact_rows():
         facts.add_row(fact["table"], Text(fact["title"]), Text(fact["source"]))
     return [anatomy, synapses, facts]
@@ -166,7 +166,7 @@ def checkout_table(model: NetworkModel, folder: Path) -> Table:
     """Return how the tables of a checkout differ from the package's, the first differences of each in words."""
     table = Table(title=f"Tables of {folder} beside the package's", title_justify="left", title_style="bold")
     for column in ("table", "rows", "here alone", "there alone", "values differ", "first differences"):
-        table.add_column(column, justify="right" if column in ("rows", "here alone", "there alone", "values differ") else "left")
+        table.add_column(column, justify="right" if column in ("rows", "here alone", "there alone", "values differ") else "left", overflow="fold")
     for d in _differences(model, folder):
         first = [*(f"- {row}" for row in d.missing[:3]), *(f"+ {row}" for row in d.added[:3]), *d.changed[:3]]
         counts = (str(d.n_rows), str(len(d.missing)), str(len(d.added)), str(len(d.changed)))

@@ -89,7 +89,7 @@ def show_tables(model: NetworkModel, spec: NetworkSpec) -> list[Table]:
     """Return the tables that ``show`` prints."""
     values = Table(title=model.content.title, title_justify="left", title_style="bold")
     for column in ("value", "", "unit", "source"):
-        values.add_column(column)
+        values.add_column(column, overflow="fold")
     for row in value_rows(model):
         source = Text(row["source"])
         if row["note"]:
@@ -98,7 +98,7 @@ def show_tables(model: NetworkModel, spec: NetworkSpec) -> list[Table]:
         values.add_row(Text(row["key"]), Text(format_value(row["value"])), row["unit"], source, style=style)
     variants = Table(title="Variants: where public versions disagree", title_justify="left", title_style="bold")
     for column in ("variant", "choice", "others", "why this default"):
-        variants.add_column(column)
+        variants.add_column(column, overflow="fold")
     for row in variant_rows(model):
         style = "bold yellow" if row["choice"] != row["default"] else ""
         others = ", ".join(c for c in row["choices"] if c != row["choice"])
@@ -106,7 +106,7 @@ def show_tables(model: NetworkModel, spec: NetworkSpec) -> list[Table]:
     parts = [network_table(spec)] if not isinstance(model.content, MultiAreaDocument) else area_tables(model.content, spec)
     sources = Table(title="Sources", title_justify="left", title_style="bold")
     for column in ("key", "citation", "DOI"):
-        sources.add_column(column)
+        sources.add_column(column, overflow="fold")
     for key, source_ in model.content.sources.items():
         sources.add_row(key, source_.citation, source_.doi)
     return [values, variants, *parts, sources]

@@ -49,6 +49,16 @@ def test_it_says_where_the_numbers_of_each_area_come_from(invoke: Invoke) -> Non
     assert all(table.name in out for table in load_facts())
 
 
+@pytest.mark.parametrize("columns", [80, 100, 160])
+@pytest.mark.parametrize("model", ["mam", "pd14"])
+def test_it_is_as_wide_as_the_terminal_and_nothing_is_cut_off(invoke: Invoke, monkeypatch: pytest.MonkeyPatch, model: str, columns: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    code, out, _ = invoke("show", model)
+    assert code == 0
+    assert max(map(len, out.splitlines())) == columns
+    assert "…" not in out
+
+
 def test_json_has_sizes_in_degrees_weights_and_delays_by_population(invoke: Invoke) -> None:
     code, out, _ = invoke("show", "mam", "--areas", "V1,46", "--k-scaling", "0.25", "--json")
     assert code == 0
