@@ -33,9 +33,7 @@ def check_folder(folder: Path, stages: Sequence[str]) -> None:
     UsageError
         If it is a file, holds other people's things, or cannot be written.
     """
-    there = folder
-    while not os.path.lexists(there) and there != there.parent:
-        there = there.parent
+    there = _nearest(folder)
     if not there.is_dir():
         what = "is a file" if there == folder else f"cannot be made: {there} is a file"
         raise UsageError(f"--out {folder}: {what}; name a new folder, or one that an earlier run made")
@@ -50,6 +48,36 @@ def check_folder(folder: Path, stages: Sequence[str]) -> None:
             f"--out {folder}: not empty and no run folder (it holds {', '.join(found[:3])}{' ...' if len(found) > 3 else ''}); "
             "name a new or empty folder, or one that an earlier run made"
         )
+
+
+def check_file(flag: str, path: Path) -> None:
+    """Refuse a file that could not be written, without touching anything; its folder need not exist.
+
+    Parameters
+    ----------
+    flag : str
+        That names it.
+    path : Path
+
+    Raises
+    ------
+    UsageError
+        If it is a folder, or its folder cannot be made or written.
+    """
+    if path.is_dir():
+        raise UsageError(f"{flag} {path}: is a folder; name a file")
+    there = _nearest(path.parent)
+    if not there.is_dir():
+        raise UsageError(f"{flag} {path}: its folder cannot be made: {there} is a file; name another")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UsageError(f"{flag} {path}: no permission to write in {there}; name another folder")
+
+
+def _nearest(path: Path) -> Path:
+    """Return what is there of a path: itself, or the nearest folder above it."""
+    while not os.path.lexists(path) and path != path.parent:
+        path = path.parent
+    return path
 
 
 @contextlib.contextmanager

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from spinn_mam.backends.base import Network, RunConfig
 from spinn_mam.comparison import build_reference_statistics
+from spinn_mam.comparison.reference import FORMAT
 from spinn_mam.comparison.thresholds import MIN_SEEDS
 from spinn_mam.errors import DoesNotFitError, UsageError
+from spinn_mam.flow.folder import check_file
 from spinn_mam.flow.settings import RunSettings, one_of
 from spinn_mam.flow.stages import make_backend
 from spinn_mam.nest_reference.ensemble import run_ensemble, run_in_nest
@@ -67,7 +70,7 @@ def make_reference(
     Raises
     ------
     UsageError
-        If there are too few seeds, or the backend makes no ensembles.
+        If there are too few seeds, the backend makes no ensembles, the statistics could not be written, or others are there.
     DoesNotFitError
         If a run does not fit the computer.
     """
@@ -76,11 +79,15 @@ def make_reference(
         raise UsageError(f"--seeds: {len(seeds)} give no spread, thresholds need at least {MIN_SEEDS}: give more, such as 1-5")
     if write.suffix != ".json":
         raise UsageError(f"--write {write}: reference statistics are a .json document: name one")
+    check_file("--write", write)
     _, spec = settings.load()
+    _check_there(write, spec)
     config = RunConfig(settings.t_sim, settings.warm_up, seeds[0], settings.threads, "law" if settings.backend == "nest" else "shared")
     violations = make_backend(settings.backend).check(Network.from_seed(spec, seeds[0]), config, None)
     if violations:
         raise DoesNotFitError(f"{settings.backend} backend", violations)
+    new = "" if write.parent.is_dir() else f", in the new folder {write.parent}"
+    say(f"recordings in {folder}; reference statistics will be {write}{new}")
     paths = run_ensemble(
         spec,
         seeds,
@@ -111,6 +118,22 @@ def make_reference(
     write.parent.mkdir(parents=True, exist_ok=True)
     build_reference_statistics(recordings, seeds, provenance=provenance).save(write)
     say(f"reference statistics: {write}")
+
+
+def _check_there(write: Path, spec: NetworkSpec) -> None:
+    """Refuse to write over what is no reference of this network: an earlier one is only ever extended."""
+    if not write.exists():
+        return
+    try:
+        document = json.loads(write.read_text(encoding="utf-8"))
+        ours, there = document["format"] == FORMAT, document["provenance"]
+    except (ValueError, KeyError, TypeError):
+        ours, there = False, {}
+    if not ours:
+        raise UsageError(f"--write {write}: is there and holds no reference statistics; name another file")
+    if there.get("dynamics_digest") != spec.dynamics_digest():
+        scale = ", ".join(f"{key} {there[key]:g}" for key in ("N_scaling", "K_scaling") if isinstance(there.get(key), int | float))
+        raise UsageError(f"--write {write}: holds the statistics of another network ({there.get('model')}, {scale}); name another file")
 
 
 def run_on_emulator(spec: NetworkSpec, seed: int, t_sim: float, warm_up: float, threads: int, path: Path) -> None:

@@ -36,22 +36,31 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_seeds_are_kept_more_extend_them_and_a_run_is_judged(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = folder / "v1.json"
-    make = ("reference", *NETWORK, *TIMES, "--backend", "emulator", "--out", folder / "of V1", "--write", file)
+    file = folder / "new" / "v1.json"
+    seeds = folder / "of V1"
+    make = ("reference", *NETWORK, *TIMES, "--backend", "emulator", "--out", seeds, "--write", file)
     code, out, _ = call(monkeypatch, capsys, *make, "--seeds", "1-3")
     assert code == 0
-    said = [line.partition(":")[2].strip() for line in out.splitlines()]
-    assert [line.partition(",")[0] for line in said[:6:2]] == ["1 of 3", "2 of 3", "3 of 3"]  # each is announced before it runs
-    assert all(line.endswith(" s") for line in said[1:6:2])
+    first, *said, last = out.splitlines()
+    assert first == f"recordings in {seeds}; reference statistics will be {file}, in the new folder {file.parent}"
+    said = [line.partition(":")[2].strip() for line in said]
+    assert [line.partition(",")[0] for line in said[::2]] == ["1 of 3", "2 of 3", "3 of 3"]  # each is announced before it runs
+    assert all(line.endswith(" s") for line in said[1::2])
+    assert last == f"reference statistics: {file}"
     code, out, _ = call(monkeypatch, capsys, *make, "--seeds", "1-4")
     assert code == 0
-    assert [line.partition(":")[2].strip() for line in out.splitlines()[:3]] == ["there already"] * 3
+    assert [line.partition(":")[2].strip() for line in out.splitlines()[1:4]] == ["there already"] * 3
     reference = ReferenceStatistics.load(file)
     assert reference.seeds == (1, 2, 3, 4)
     assert reference.provenance["backend"] == "emulator"
     words = shlex.split(reference.provenance["command"])  # ready to be pasted, whatever has blanks
     assert words[:4] == ["spinn-mam", "reference", "mam", "--areas"]
     assert words[words.index("--out") + 1] == "of V1"
+    before = file.read_bytes()
+    code, _, err = call(monkeypatch, capsys, *make, "--seeds", "1-3", "--k-scaling", "0.2")
+    assert code == 2
+    assert f"--write {file}: holds the statistics of another network (mam, N_scaling 0.02, K_scaling 0.1); name another file" in err
+    assert file.read_bytes() == before
     run = ("run", *NETWORK, *TIMES, "--board-config", "none", "--reference", file)
     code, out, _ = call(monkeypatch, capsys, *run, "--seed", 9, "--out", folder / "other")
     assert code == 0
@@ -104,6 +113,28 @@ def test_what_makes_no_reference_is_one_message(
     assert code == 2
     assert message in err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        ("folder.json", "--write folder.json: is a folder; name a file"),
+        ("file/below/x.json", "--write file/below/x.json: its folder cannot be made: file is a file"),
+        ("notes.json", "--write notes.json: is there and holds no reference statistics; name another file"),
+    ],
+)
+def test_statistics_that_could_not_be_written_are_refused_before_any_run(
+    write: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.json").mkdir()
+    for name in ("file", "notes.json"):
+        (tmp_path / name).write_text("mine", encoding="utf-8")
+    code, out, err = call(monkeypatch, capsys, "reference", *NETWORK, "--backend", "emulator", "--write", write)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.json", "notes.json"]
+    assert (tmp_path / "notes.json").read_text(encoding="utf-8") == "mine"
 
 
 def test_seeds_are_read() -> None:
