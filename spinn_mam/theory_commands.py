@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from spinn_mam.options import Areas, AsJson, Drive, KScaling, Model, NScaling, Set, Surface
 from spinn_mam.terminal import console
@@ -35,6 +36,7 @@ def theory(
     """
     # threads of the linear algebra gain nothing on matrices of this size, and lose much where others use the processor; set before NumPy is loaded
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from spinn_mam.flow.progress import Reporter
     from spinn_mam.flow.theory_parts import show_theory
     from spinn_mam.models import load_model, model_settings
     from spinn_mam.models.theory import MeanField
@@ -46,9 +48,8 @@ def theory(
     if "stabilise" in names and model == "mam":  # what the published in-degrees are, as this network's areas and sizes have them
         published = MeanField.of(load_model(model, model_settings(model, None, areas, surface)).network())
         reference = published.in_degrees
-    shown = show_theory(
-        spec, names, starts=starts, seed=seed, reference=reference, progress=lambda text: typer.echo(text, err=True), out=out, command=sys.argv
-    )
+    reporter = Reporter(Console(stderr=True, highlight=False))
+    shown = show_theory(spec, names, starts=starts, seed=seed, reference=reference, reporter=reporter, out=out, command=sys.argv)
     if as_json:
         typer.echo(json.dumps(shown.data, indent=1, allow_nan=False))
         return

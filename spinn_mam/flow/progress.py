@@ -109,6 +109,10 @@ class Reporter:
             self._said = now
             self._line(f"{self._head}: {self._phase.text(done, total, now)}")
 
+    def said(self, text: str) -> None:
+        """Show what a stage found on its way."""
+        self._line(f"{self._head}: {text}" if self._head else text)
+
     def finished(self, name: str, wall_time_s: float) -> None:
         """End a stage that was run."""
         self.stopped(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,10 +17,12 @@ from matplotlib.figure import Figure
 from rich.table import Table
 
 from spinn_mam.errors import UsageError
+from spinn_mam.flow.progress import Reporter
 from spinn_mam.models.mam.in_degrees import write_in_degrees
 from spinn_mam.models.theory import (
     FixedPoint,
     MeanField,
+    Regime,
     eigenmodes,
     find_fixed_points,
     find_jump,
@@ -40,6 +43,8 @@ from spinn_mam.report import theory_figures, theory_tables
 FREQUENCIES_HZ = np.arange(1.0, 1001.0)
 #: Values of chi and chi_I of the scan, and starts for each if the user gives no number.
 CHI, CHI_I, CHI_STARTS = np.array([1.0, 1.3, 1.6, 1.9, 2.2, 2.5]), (1.0, 2.0), 10
+#: A part that took less (s) has no line of its own.
+QUICK_S = 1.0
 
 
 @dataclass(slots=True)
@@ -54,7 +59,7 @@ class Shown:
         Of searches for fixed points.
     reference : ndarray or None
         In-degrees to compare a stabilisation with.
-    progress : function of str
+    reporter : Reporter
     said : list of Table or str
         For people.
     data : dict
@@ -71,7 +76,7 @@ class Shown:
     starts: int
     seed: int
     reference: FloatArray | None
-    progress: Callable[[str], None]
+    reporter: Reporter
     said: list[Table | str] = field(default_factory=list)
     data: dict[str, Any] = field(default_factory=dict)
     figures: dict[str, Figure] = field(default_factory=dict)
@@ -137,7 +142,7 @@ def _jump(of: Shown) -> None:
 
 
 def _stabilise(of: Shown) -> None:
-    result = stabilise(of.network, progress=of.progress)
+    result = stabilise(of.network, progress=of.reporter.said)
     of.in_degrees = result.after.in_degrees
     of.data["stabilise"] = theory_tables.stabilise_json(result, of.reference)
     of.said += theory_tables.stabilise_tables(result, of.reference)
@@ -146,8 +151,15 @@ def _stabilise(of: Shown) -> None:
 
 def _chi(of: Shown) -> None:
     of.data["chi"] = []
+    total = len(CHI) * len(CHI_I)
+    done = itertools.count(1)
+
+    def progress(_: Regime) -> None:
+        of.reporter.progress(f"{total} networks", next(done), total)
+
+    of.reporter.progress(f"{total} networks", 0, total)
     for chi_I in CHI_I:
-        regimes = scan_chi(of.network, CHI, chi_I, of.starts or CHI_STARTS, of.seed, lambda r: of.progress(f"chi = {r.chi:g}, chi_I = {r.chi_I:g}"))
+        regimes = scan_chi(of.network, CHI, chi_I, of.starts or CHI_STARTS, of.seed, progress)
         of.data["chi"] += theory_tables.chi_json(of.network, regimes)
         of.said.append(theory_tables.chi_table(of.network, regimes))
         of.figures[f"chi-{chi_I:g}"] = theory_figures.chi_figure(of.network, regimes)
@@ -161,6 +173,12 @@ PARTS: Mapping[str, Callable[[Shown], None]] = {
     "stabilise": _stabilise,
     "chi": _chi,
 }
+#: What is said of the parts that may take minutes before they begin.
+LONG = {
+    "jump": "follows the low state over kappa",
+    "stabilise": "step by step until silence no longer leads to the high state",
+    "chi": "states over the strength of synapses between areas",
+}
 
 
 def show_theory(
@@ -170,7 +188,7 @@ def show_theory(
     starts: int,
     seed: int,
     reference: FloatArray | None,
-    progress: Callable[[str], None],
+    reporter: Reporter,
     out: Path | None,
     command: Sequence[str] = (),
 ) -> Shown:
@@ -189,11 +207,23 @@ def show_theory(
             out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UsageError(f"--out {out}: cannot be made ({error.strerror}); name another folder") from None
+    elif "stabilise" in parts:
+        reporter.said("without --out the stabilised in-degrees are only summed up, not kept: --out DIR keeps their table")
     head = {"format": "spinn_mam.theory/1", "model": spec.model, "network_digest": spec.digest()}
-    shown = Shown(spec, MeanField.of(spec), starts, seed, reference, progress)
+    network = MeanField.of(spec)
+    if reference is not None and np.array_equal(reference, network.in_degrees):
+        reference = None  # the network itself, which says nothing of it
+    shown = Shown(spec, network, starts, seed, reference, reporter)
     shown.data |= head | {"N_scaling": spec.N_scaling, "K_scaling": spec.K_scaling}
-    for name in parts:
-        PARTS[name](shown)
+    for number, name in enumerate(parts, 1):
+        began = time.perf_counter()
+        reporter.started(number, len(parts), name, LONG.get(name, ""))
+        try:
+            PARTS[name](shown)
+        finally:
+            reporter.stopped(name)
+        if (took_s := time.perf_counter() - began) >= QUICK_S:
+            reporter.finished(name, took_s)
     if out is not None:
         for name, figure in shown.figures.items():
             figure.savefig(out / f"{name}.png", dpi=150)

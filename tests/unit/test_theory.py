@@ -1,18 +1,24 @@
 """Mean-field theory: the transfer function against direct integration, derivatives against differences, fixed points, the command."""
 
 import dataclasses
+import io
+import itertools
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 from scipy.integrate import quad
 from scipy.special import erfcx
 from typer.testing import CliRunner
 
 from spinn_mam.cli import app
 from spinn_mam.errors import RunFailedError, UsageError
+from spinn_mam.flow import theory_parts
+from spinn_mam.flow.progress import Reporter
 from spinn_mam.models import load_model
 from spinn_mam.models.theory import (
     MeanField,
@@ -352,6 +358,53 @@ def test_parts_write_figures_and_numbers(tmp_path: Path) -> None:
         CliRunner().invoke(app, ["theory", "pd14", "--out", str(tmp_path / "kept.txt" / "below")], catch_exceptions=False, standalone_mode=False)
     with pytest.raises(UsageError, match="--parts rats"):
         CliRunner().invoke(app, ["theory", "pd14", "--parts", "rats"], catch_exceptions=False, standalone_mode=False)
+
+
+@dataclasses.dataclass
+class Heard:
+    """Stands for the terminal: the order of what is said and done."""
+
+    events: list[str] = dataclasses.field(default_factory=list)
+
+    def reporter(self) -> Reporter:
+        console = Console(width=200, file=io.StringIO())
+        heard = Reporter(console)
+        heard._line = lambda text, style=None: self.events.append(text)  # type: ignore[method-assign]
+        return heard
+
+
+def test_a_table_that_would_not_be_kept_is_said_so_before_it_is_computed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    spec = load_model("pd14").network()
+    for out in (None, tmp_path):
+        heard = Heard()
+        monkeypatch.setitem(theory_parts.PARTS, "stabilise", lambda of, heard=heard: heard.events.append("computes"))
+        theory_parts.show_theory(spec, ["stabilise"], starts=0, seed=1, reference=None, reporter=heard.reporter(), out=out)
+        warned = ["without --out the stabilised in-degrees are only summed up, not kept: --out DIR keeps their table"] if out is None else []
+        assert heard.events == [*warned, "[1/1] stabilise: step by step until silence no longer leads to the high state", "computes"]
+
+
+def test_a_network_is_not_compared_with_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = load_model("pd14").network()
+    own = MeanField.of(spec).in_degrees
+    seen: list[bool] = []
+    monkeypatch.setitem(theory_parts.PARTS, "stabilise", lambda of: seen.append(of.reference is None))
+    for reference in (own, own + 1.0):
+        theory_parts.show_theory(spec, ["stabilise"], starts=0, seed=1, reference=reference, reporter=Heard().reporter(), out=None)
+    assert seen == [True, False]
+
+
+def test_long_parts_say_their_name_how_far_they_are_and_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = itertools.count(0.0, 20.0)  # each look at the clock is 20 s after the last
+    monkeypatch.setattr("spinn_mam.flow.progress.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("spinn_mam.flow.theory_parts.QUICK_S", 0.0)
+    heard = Heard()
+    spec = load_model("mam", ["areas.simulated=V1,V2"]).network(0.1, 0.1)
+    theory_parts.show_theory(spec, ["rates", "chi"], starts=1, seed=1, reference=None, reporter=heard.reporter(), out=None)
+    assert re.fullmatch(r"\[1/2\] rates: \d+\.\d s", heard.events[0])
+    assert heard.events[1] == "[2/2] chi: states over the strength of synapses between areas"
+    assert heard.events[2].startswith("[2/2] chi: 12 networks, 0 %")
+    assert any("12 networks, 50 %" in line and line.endswith(" left") for line in heard.events)
+    assert re.fullmatch(r"\[2/2\] chi: \d+\.\d s", heard.events[-1])
 
 
 def test_a_network_without_neurons_is_refused() -> None:

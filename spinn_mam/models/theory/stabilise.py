@@ -34,6 +34,7 @@ from spinn_mam.models.theory.eigenmodes import area_of
 from spinn_mam.models.theory.mean_field import MeanField
 from spinn_mam.models.theory.separatrix import Jump, find_jump
 from spinn_mam.network.spec import BoolArray, FloatArray
+from spinn_mam.units import counted
 
 #: Input of layer 5 that the low state must bear.
 TARGET_KAPPA = 1.2
@@ -112,7 +113,7 @@ def stabilise(
     while True:
         jump = find_jump(functools.partial(with_kappa, changed), 1.0, HIGHEST_KAPPA)
         if progress is not None:
-            progress(f"after {len(steps)} steps: " + ("no jump" if jump is None else f"silence jumps at kappa = {jump.parameter:.4f}"))
+            progress(f"after {counted(len(steps), 'step')}: " + ("no jump" if jump is None else f"silence jumps at kappa = {jump.parameter:.4f}"))
         stable = jump is None or jump.parameter > target
         if stable or jump is None or len(steps) == most_steps:
             return Stabilisation(field, changed, tuple(steps), jump, stable)
