@@ -39,6 +39,7 @@ from spinn_mam.network.spec import FloatArray, NetworkSpec
 from spinn_mam.provenance import command_line
 from spinn_mam.report import theory_figures, theory_tables
 
+FORMAT = "spinn_mam.theory/1"
 #: Frequencies of the linear response (Hz).
 FREQUENCIES_HZ = np.arange(1.0, 1001.0)
 #: Values of chi and chi_I of the scan, and starts for each if the user gives no number.
@@ -197,19 +198,21 @@ def show_theory(
     Raises
     ------
     UsageError
-        If there is no such part, or the folder cannot be made.
+        If there is no such part, the folder cannot be made, or it holds the theory of another network.
     """
     for name in parts:
         if name not in PARTS:
             raise UsageError(f"--parts {name}: use one or more of {', '.join(PARTS)}, with commas")
+    head = {"format": FORMAT, "model": spec.model, "network_digest": spec.digest()}
+    earlier: dict[str, Any] = {}
     if out is not None:  # before what may take minutes
+        earlier = _earlier(out, head)
         try:
             out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UsageError(f"--out {out}: cannot be made ({error.strerror}); name another folder") from None
     elif "stabilise" in parts:
         reporter.said("without --out the stabilised in-degrees are only summed up, not kept: --out DIR keeps their table")
-    head = {"format": "spinn_mam.theory/1", "model": spec.model, "network_digest": spec.digest()}
     network = MeanField.of(spec)
     if reference is not None and np.array_equal(reference, network.in_degrees):
         reference = None  # the network itself, which says nothing of it
@@ -224,12 +227,37 @@ def show_theory(
             reporter.stopped(name)
         if (took_s := time.perf_counter() - began) >= QUICK_S:
             reporter.finished(name, took_s)
-    if out is not None:
-        for name, figure in shown.figures.items():
-            figure.savefig(out / f"{name}.png", dpi=150)
-        if shown.in_degrees is not None:
-            write_in_degrees(out / "in_degrees.npz", shown.in_degrees, {"title": "in-degrees after stabilisation", "command": command_line(command)})
-        names = ["theory.json", *(f"{name}.png" for name in shown.figures), *(["in_degrees.npz"] if shown.in_degrees is not None else [])]
-        shown.written = sorted(names)
-        (out / "theory.json").write_text(json.dumps(shown.data, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        if out is not None:
+            _write(shown, out, earlier, command)
     return shown
+
+
+def _earlier(out: Path, head: Mapping[str, str]) -> dict[str, Any]:
+    """Return what an earlier command left in the folder, of the same network."""
+    path = out / "theory.json"
+    if not path.is_file():
+        return {}
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        there = {key: str(data[key]) for key in head}
+    except (ValueError, KeyError, TypeError):
+        raise UsageError(f"--out {out}: its theory.json is none of this program; name another folder") from None
+    if there != head:
+        raise UsageError(f"--out {out}: holds the theory of another network ({there['model']}, or other settings or scales); name another folder")
+    return dict(data)
+
+
+def _write(shown: Shown, out: Path, earlier: Mapping[str, Any], command: Sequence[str]) -> None:
+    """Write what was found so far; numbers of parts that only an earlier command computed stay."""
+    for name, figure in shown.figures.items():
+        if f"{name}.png" not in shown.written:
+            figure.savefig(out / f"{name}.png", dpi=150)
+            shown.written.append(f"{name}.png")
+    if shown.in_degrees is not None and "in_degrees.npz" not in shown.written:
+        write_in_degrees(out / "in_degrees.npz", shown.in_degrees, {"title": "in-degrees after stabilisation", "command": command_line(command)})
+        shown.written.append("in_degrees.npz")
+    text = json.dumps({**earlier, **shown.data}, indent=1, allow_nan=False) + "\n"
+    part = out / "theory.json.part"
+    part.write_text(text, encoding="utf-8")
+    part.replace(out / "theory.json")
+    shown.written = sorted({*shown.written, "theory.json"})

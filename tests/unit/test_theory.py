@@ -7,6 +7,7 @@ import json
 import math
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -381,6 +382,36 @@ def test_a_table_that_would_not_be_kept_is_said_so_before_it_is_computed(monkeyp
         theory_parts.show_theory(spec, ["stabilise"], starts=0, seed=1, reference=None, reporter=heard.reporter(), out=out)
         warned = ["without --out the stabilised in-degrees are only summed up, not kept: --out DIR keeps their table"] if out is None else []
         assert heard.events == [*warned, "[1/1] stabilise: step by step until silence no longer leads to the high state", "computes"]
+
+
+def test_what_is_in_the_folder_is_kept_or_the_folder_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def theory(parts: str, *more: str) -> None:
+        command = ["theory", "pd14", *more, "--parts", parts, "--out", str(tmp_path / "t")]
+        CliRunner().invoke(app, command, catch_exceptions=False, standalone_mode=False)
+
+    def written() -> dict[str, Any]:
+        return json.loads((tmp_path / "t" / "theory.json").read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+
+    def fails(of: theory_parts.Shown) -> None:
+        raise RunFailedError("interrupted")
+
+    theory("modes")
+    theory("rates")
+    assert {"modes", "populations"} <= set(written())  # of both commands
+    before = written()
+    for more in (("--n-scaling", "0.5"), ("--drive", "dc")):
+        with pytest.raises(UsageError, match=r"holds the theory of another network \(pd14, or other settings or scales\); name another folder"):
+            theory("rates", *more)
+    assert written() == before
+    with monkeypatch.context() as patch:
+        patch.setitem(theory_parts.PARTS, "jump", fails)
+        with pytest.raises(RunFailedError):
+            theory("spectra,jump")
+    assert "spectra" in written()  # what was computed before the interruption
+    assert (tmp_path / "t" / "spectra.png").is_file()
+    (tmp_path / "t" / "theory.json").write_text("[]", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"its theory.json is none of this program"):
+        theory("rates")
 
 
 def test_a_network_is_not_compared_with_itself(monkeypatch: pytest.MonkeyPatch) -> None:
