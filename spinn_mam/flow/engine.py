@@ -27,6 +27,8 @@ from spinn_mam.flow.progress import Reporter
 
 FORMAT = "spinn_mam.stage/1"
 MISSING = "not there yet"
+#: Begin of the reason of a stage that the user wants to be done again.
+ASKED = "asked for with --from"
 BEGUN = "begun.json"
 
 
@@ -176,7 +178,7 @@ def plan(stages: Sequence[Stage], folder: Path, first: str | None, last: str | N
         record = None if again or anew else _unnamed(path) or read_record(path)
         action: Literal["skip", "run", "resume", "extend"] = "run"
         if again:
-            reason = f"asked for with --from {first}"
+            reason = f"{ASKED} {first}"
         elif anew and path.exists():
             reason = f"'{anew}' is made anew"
         elif record is not None and record["digest"] == wanted[stage.name]:
@@ -197,10 +199,18 @@ def plan(stages: Sequence[Stage], folder: Path, first: str | None, last: str | N
     return plans
 
 
-def execute(stages: Sequence[Stage], folder: Path, reporter: Reporter, first: str | None = None, last: str | None = None) -> Results:
+def execute(
+    stages: Sequence[Stage],
+    folder: Path,
+    reporter: Reporter,
+    first: str | None = None,
+    last: str | None = None,
+    agree: Callable[[Sequence[StagePlan]], None] | None = None,
+) -> Results:
     """Run the stages that need it and return all results.
 
-    A stage that fails or is interrupted leaves nothing behind, unless it can go on with it; the stages before it stay.
+    A stage that fails or is interrupted leaves nothing behind, unless it can go on with it; the stages before it stay. ``agree`` is told of the plan
+    before anything is touched, and may raise.
 
     Raises
     ------
@@ -208,6 +218,8 @@ def execute(stages: Sequence[Stage], folder: Path, reporter: Reporter, first: st
         If the operating system fails a stage, such as with a full disk.
     """
     plans = plan(stages, folder, first, last)
+    if agree is not None:
+        agree(plans)
     folder.mkdir(parents=True, exist_ok=True)
     wanted = digests(stages)
     results = Results()
@@ -270,6 +282,11 @@ def _run(stage: Stage, path: Path, wanted: Mapping[str, str], results: Results, 
     reporter.finished(stage.name, wall_time_s)
 
 
+def changed(stage: Stage, record: Mapping[str, Any]) -> str:
+    """Say which of a stage's own parameters are others than in a record; empty if none."""
+    return ", ".join(_changes(record["parameters"], stage.parameters))
+
+
 def unfinished(path: Path) -> Path:
     """Return the folder that an unfinished stage has in place of ``path``; it need not exist."""
     return path.with_name(path.name + ".part")
@@ -316,6 +333,11 @@ def _name(path: Path) -> None:
 
 def _change(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     """Say which parameters of a stage changed."""
+    changed = _changes(old, new)
+    return f"its inputs have changed: {', '.join(changed)}" if changed else "its inputs have changed"
+
+
+def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     new = json.loads(json.dumps(dict(new)))
     changed = []
     for key in sorted({*old, *new}):
@@ -323,7 +345,7 @@ def _change(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
         if before != after:
             short = all(isinstance(v, int | float | None) or (isinstance(v, str) and len(v) < 16) for v in (before, after))
             changed.append(f"{key} {before} -> {after}" if short else key)
-    return f"its inputs have changed: {', '.join(changed)}" if changed else "its inputs have changed"
+    return changed
 
 
 def read_record(path: Path, *, verify: bool = True) -> dict[str, Any] | None:

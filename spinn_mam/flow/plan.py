@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from spinn_mam.flow import engine
 from spinn_mam.flow.folder import check_folder, held
 from spinn_mam.flow.progress import Reporter
 from spinn_mam.flow.settings import NEURONS_PER_CORE, NO_MACHINE, RunSettings, in_range
-from spinn_mam.flow.stages import STAGES, build_stages
+from spinn_mam.flow.stages import STAGES, build_stages, stage_folder
 from spinn_mam.machine.board_config import load_board_config
 from spinn_mam.models import NetworkModel
 from spinn_mam.network.spec import NetworkSpec
@@ -131,8 +132,16 @@ def _map(
     """Map the network, and print and keep what that gives."""
     quiet = Console(stderr=True, highlight=False) if as_json else console
     check_folder(folder, STAGES)
+
+    def agree(steps: Sequence[engine.StagePlan]) -> None:
+        simulated = stage_folder(folder, "simulation")
+        if any(path.exists() for path in (simulated, engine.unfinished(simulated))):
+            for step in steps:
+                if step.action != "skip" and step.reason != engine.MISSING:
+                    raise UsageError(f"--out {folder}: holds a run of another network or mapping ({step.name}: {step.reason}); name another folder")
+
     with held(folder):
-        results = engine.execute(build_stages(settings, model, spec), folder, Reporter(quiet), last="mapping")
+        results = engine.execute(build_stages(settings, model, spec), folder, Reporter(quiet), last="mapping", agree=agree)
         deployment: Deployment = results["mapping"]
         mapping_picture(deployment, spec).savefig(folder / "machine.png", dpi=150)
     found["mapping"] = dict(deployment.metrics)

@@ -16,7 +16,7 @@ from rich.console import Console
 from spinn_mam.comparison import Comparison, MeanFieldCheck, check_mean_field, comparison_table
 from spinn_mam.errors import AccuracyError, DocumentError, UsageError
 from spinn_mam.flow import engine
-from spinn_mam.flow.engine import Results
+from spinn_mam.flow.engine import Results, Stage, StagePlan
 from spinn_mam.flow.folder import check_folder, held
 from spinn_mam.flow.progress import Reporter
 from spinn_mam.flow.settings import RunSettings
@@ -54,6 +54,8 @@ def run_model(
     ------
     AccuracyError
         If the run fails the comparison with its reference; the report is there.
+    UsageError
+        If the folder holds an unfinished simulation of other settings.
     """
     model, spec = settings.load()
     stages = build_stages(settings, model, spec)
@@ -66,20 +68,69 @@ def run_model(
     for line in regime:
         _say(console, line)
     _say(console, f"run folder: {folder}", "dim")
+
+    def agree(steps: Sequence[StagePlan]) -> None:
+        if replaced := _replaced(steps, stages, folder):
+            _say(console, replaced, "yellow")
+
     if dry_run:
-        for step, stage in zip(engine.plan(stages, folder, first, last), stages, strict=False):
+        steps = engine.plan(stages, folder, first, last)
+        agree(steps)
+        for step, stage in zip(steps, stages, strict=False):
             path = stage_folder(folder, step.name)
             found = stage.check(engine.unfinished(path)) if stage.check is not None and step.action != "skip" else ""
             _say(console, f"{step.number:02d} {step.name}: {step.action} ({step.reason}){found and ': '}{found}")
         _say(console, "dry run: nothing was written")
         return
     with held(folder):
-        results = engine.execute(stages, folder, Reporter(console), first, last)
+        results = engine.execute(stages, folder, Reporter(console), first, last, agree)
         if "simulation" not in results.folders:
             _say(console, f"stopped after {list(results.folders)[-1]}: without --to the same command goes on from there")
             return
         _clear(folder, [stage.name for stage in stages], console)
         _finish(_result(settings, model, spec, regime, results), settings, results, folder, console, command)
+
+
+def _replaced(steps: Sequence[StagePlan], stages: Sequence[Stage], folder: Path) -> str:
+    """Say that a finished simulation will be replaced by one of other settings; refuse to give up an unfinished one that nobody gave up.
+
+    Raises
+    ------
+    UsageError
+        If so.
+    """
+    step = next((step for step in steps if step.name == "simulation"), None)
+    if step is None or step.action == "resume" or step.reason.startswith(engine.ASKED):
+        return ""
+    path = stage_folder(folder, step.name)
+    if begun_ms := _begun_ms(path):
+        raise UsageError(
+            f"--out {folder}: holds {begun_ms / 1000:g} s of an unfinished simulation of other settings, "
+            "which the command that began it goes on with; name another folder, or give it up with --from simulation"
+        )
+    try:
+        record = engine.read_record(path, verify=False) if step.action == "run" else None
+    except DocumentError:  # damaged, and made anew whatever it holds
+        return ""
+    if record is None:
+        return ""
+    stage = next(stage for stage in stages if stage.name == step.name)
+    why = engine.changed(stage, record) or "another network or mapping, or by another version"
+    return (
+        f"{folder} holds a finished simulation of other settings ({why}), which is replaced when the new one is finished: "
+        "to keep it, stop now and name another folder with --out"
+    )
+
+
+def _begun_ms(path: Path) -> float:
+    """Return how much an unfinished simulation has recorded (ms); 0 if there is none that could go on."""
+    begun = engine.unfinished(path)
+    if not (begun / RECORDING / HEADER).is_file() or (begun / "stage.json").is_file():
+        return 0.0
+    try:
+        return Recording.load(begun / RECORDING, verify=False).duration_ms
+    except DocumentError:
+        return 0.0
 
 
 def _finish(result: RunResult, settings: RunSettings, results: Results, folder: Path, console: Console, command: Sequence[str]) -> None:

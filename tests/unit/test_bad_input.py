@@ -497,6 +497,48 @@ def test_an_interrupted_run_is_plotted_and_goes_on(invoke: Invoke, tmp_path: Pat
     assert Recording.load(tmp_path / "r" / "03-simulation" / "recording").duration_ms == 600.0
 
 
+def test_an_unfinished_simulation_of_other_settings_is_not_given_up_silently(invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = ("run", "pd14", *SCALE, "--t-sim", "400", "--warm-up", "10", "--record", "50", "--board-config", "none", "--out", "r")
+
+    def stop(self: object, phase: str, done: float, total: float) -> None:
+        if (phase, done) == ("simulate", 200.0):
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("spinn_mam.flow.progress.Reporter.progress", stop)
+        assert invoke(*command)[0] == 130
+    before = sorted(tmp_path.rglob("*"))
+    for other in (("--seed", "2"), ("--warm-up", "20"), ("--seed", "2", "--dry-run")):
+        code, _, err = invoke(*command, *other)
+        assert code == 2
+        assert err == (
+            "error: --out r: holds 0.2 s of an unfinished simulation of other settings, which the command that began it goes on with; "
+            "name another folder, or give it up with --from simulation\n"
+        )
+    code, _, err = invoke("plan", "pd14", *SCALE, "--seed", "2", "--out", "r")
+    assert code == 2
+    assert "--out r: holds a run of another network or mapping (network: its inputs have changed: connectivity); name another folder" in err
+    assert sorted(tmp_path.rglob("*")) == before
+    assert "simulation: goes on with what was begun" in invoke(*command)[1]
+    code, out, _ = invoke(*command, "--seed", "2", "--from", "simulation")
+    assert (code, "holds a finished" in out) == (0, False)
+
+
+def test_a_finished_simulation_is_replaced_only_after_a_word(invoke: Invoke, run: Path) -> None:
+    code, out, err = invoke("plan", *SMALL[:5], "--seed", "2", "--out", run)
+    assert (code, f"--out {run}: holds a run of another network or mapping" in err) == (2, True)
+    assert invoke("plan", *SMALL[:5], "--out", run)[0] == 0  # of the same network
+    other = ("--set", "neuron.tau_m=11")
+    for change, why in ((other, "another network or mapping, or by another version"), ((*other, "--t-sim", "15"), "t_sim 20.0 -> 15.0")):
+        for more in (("--dry-run",), ("--to", "simulation")):
+            code, out, _ = invoke("run", *SMALL, *change, "--out", run, *more)
+            assert code == 0
+            said = f"{run} holds a finished simulation of other settings ({why}), which is replaced when the new one is finished"
+            assert said in out
+            assert out.index(said) < out.index("network: ")
+    assert "holds a finished" not in invoke("run", *SMALL, "--set", "neuron.tau_m=11", "--out", run, "--t-sim", "30", "--to", "simulation")[1]
+
+
 def test_another_model_or_other_settings_redo_what_depends_on_them_and_say_so(invoke: Invoke, run: Path) -> None:
     (run / "02-mapping" / "stage.json").write_text("damaged, but not needed any more")
     code, out, _ = invoke("run", *SMALL, "--seed", "2", "--out", run, "--to", "mapping")
