@@ -61,13 +61,13 @@ def run_model(
     stages = build_stages(settings, model, spec)
     engine.check_selection(stages, first, last)
     check_folder(folder, STAGES)
+    _say(console, f"run folder: {folder}", "dim")
     areas = getattr(model.content, "simulated", AREAS)
     some = f", of them {', '.join(areas)} alone" if areas != AREAS else ""
     _say(console, f"{model.content.title}{some}: {int(spec.sizes.sum()):,} neurons, {spec.n_synapses:,} synapses, {spec.drive} drive")
     regime = tuple(regime_lines(spec))
     for line in regime:
         _say(console, line)
-    _say(console, f"run folder: {folder}", "dim")
 
     def agree(steps: Sequence[StagePlan]) -> None:
         if replaced := _replaced(steps, stages, folder):
