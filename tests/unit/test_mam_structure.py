@@ -165,13 +165,16 @@ def test_recorded_rates_come_by_population_by_area_or_from_a_run(tmp_path: Path)
         (tmp_path / "r.json").write_text(text, encoding="utf-8")
         assert recorded_rates(str(tmp_path / "r.json"), names).tolist() == [1.0, 2.5]
     for text, message in (
-        ('{"V1-23E": 1}', "at 'TH-6I': no rate for it"),
-        ("[1]", "at 'V1-23E': no rate for it and 1 more"),
+        ('{"V1-23E": 1}', r"r.json: has no rate of TH-6I: each of the 2 populations needs one \(spikes/s\)"),
+        ("[1]", "has no rate of V1-23E, TH-6I: each of the 2"),
         ("{", "no file of rates"),
     ):
         (tmp_path / "r.json").write_text(text, encoding="utf-8")
         with pytest.raises(DocumentError, match=message):
             recorded_rates(str(tmp_path / "r.json"), names)
+    (tmp_path / "r.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(DocumentError, match="has no rate of V1-23E, V1-23I, V1-4E and 251 more: each of the 254"):
+        recorded_rates(str(tmp_path / "r.json"), load_model("mam").network().names)
 
 
 def test_scaling_keeps_the_mean_input() -> None:

@@ -55,7 +55,8 @@ def recorded_rates(file: str, names: tuple[str, ...]) -> FloatArray:
     found = _by_population(data)
     missing = [name for name in names if name not in found]
     if missing:
-        raise DocumentError(file, missing[0], f"no rate for it{f' and {len(missing) - 1} more populations' if len(missing) > 1 else ''}")
+        some = ", ".join(missing[:3]) + f" and {len(missing) - 3} more" * (len(missing) > 3)
+        raise DocumentError(file, "", f"has no rate of {some}: each of the {len(names)} populations needs one (spikes/s)")
     rates = np.array([found[name] for name in names])
     if not np.isfinite(rates).all() or (rates < 0).any():
         raise DocumentError(file, "", "rates must be numbers of spikes/s that are not negative")
