@@ -17,6 +17,7 @@ from spinn_mam.flow.stages import stage_folder
 from spinn_mam.formats.excerpt import Excerpt, chosen_neurons
 from spinn_mam.formats.export import FORMATS, default_name, export_recording
 from spinn_mam.multi_area.analysis import MultiAreaAnalysis
+from spinn_mam.multi_area.areas import find_areas
 from spinn_mam.multi_area.measured import read_measured
 from spinn_mam.multi_area.numbers import area_numbers
 from spinn_mam.nest_reference.library import find_reference
@@ -88,7 +89,7 @@ def plot_run(
     one_of("--format", picture, PICTURES)
     one_of("--protocol", protocol, tuple(PROTOCOLS))
     recording = find_recording(run)
-    theirs = None if measured is None else read_measured(measured)
+    theirs = None if measured is None else read_measured(measured, find_areas(recording.names))
     comparison = None
     if start_ms is None and stop_ms is None:
         comparison = _compare(run, recording, protocol, reference)
@@ -97,8 +98,6 @@ def plot_run(
     first, last = _window(recording, start_ms, stop_ms, analysed_ms(recording))
     shown_ms = SHOWN_MS if stop_ms is None else MOST_SHOWN_MS
     shown = Shown(recording, first, last, shown_ms, protocol, comparison, _network(run), theirs)
-    if measured is not None and shown.areas is None:
-        raise UsageError(f"--measured {measured}: the recording is not of several areas")
     analysis = None if shown.areas is None else analysis_of(shown)
     drawn = run_figures(shown, figures, analysis)
     folder = out or _beside(run) / "figures"

@@ -68,19 +68,29 @@ class Measured:
     recording: Recording
 
 
-def read_measured(text: str) -> Measured:
+def read_measured(text: str, areas: Areas | None) -> Measured:
     """Read what a command line names as ``AREA=FILE``, such as ``V1=spikes.csv``.
+
+    Parameters
+    ----------
+    text : str
+    areas : Areas or None
+        Those of the simulation.
 
     Raises
     ------
     UsageError
-        If it is of another form.
+        If it is of another form, or there is no such area.
     DocumentError
         If there is no such table of spikes.
     """
     area, equals, path = text.partition("=")
     if not area or not equals or not path:
         raise UsageError(f"--measured {text}: name an area and a table of spikes, such as V1=spikes.csv")
+    if areas is None or areas.n < 2:
+        raise UsageError(f"--measured {text}: the recording is not of several areas")
+    if area not in areas.names:
+        raise UsageError(f"--measured {text}: no area {area} in the recording: it has {', '.join(areas.names)}")
     return Measured(area, read_spikes(Path(path)))
 
 

@@ -190,6 +190,16 @@ def test_an_area_beside_recorded_spikes(run, folder, tmp_path):
     assert "V2 beside recorded neurons" in drawn
     with pytest.raises(UsageError, match="no area V4 in the recording"):
         plot_run(folder / "recording", tmp_path / "out", figures=["measured"], measured=f"V4={spikes}")
+    (tmp_path / "wrong.csv").write_text("a,b\n1,2\n", encoding="utf-8")
+    for file in (tmp_path / "missing.csv", tmp_path / "wrong.csv"):
+        # the area is heard of first, with those that there are
+        with pytest.raises(UsageError, match=r"--measured V9=.*csv: no area V9 in the recording: it has V1, V2, FEF, TH$"):
+            plot_run(folder / "recording", tmp_path / "out", figures=["measured"], measured=f"V9={file}")
+        with pytest.raises(UsageError, match=rf"{file.name}: (cannot be read|no table of spikes)"):
+            plot_run(folder / "recording", tmp_path / "out", figures=["measured"], measured=f"V2={file}")
+    make_run(("V1",), size=5, duration_ms=500.0).save(tmp_path / "one")
+    with pytest.raises(UsageError, match=r"--measured V1=.*: the recording is not of several areas"):
+        plot_run(tmp_path / "one", tmp_path / "out", measured=f"V1={spikes}")
     with pytest.raises(UsageError, match="--measured V2: name an area and a table"):
         plot_run(folder / "recording", tmp_path / "out", measured="V2")
     with pytest.raises(UsageError, match="use --measured AREA=FILE"):
