@@ -41,7 +41,7 @@ def theory(
     from spinn_mam.models import load_model, model_settings
     from spinn_mam.models.theory import MeanField
 
-    names = [name.strip() for name in parts.split(",")]
+    names = list(dict.fromkeys(name.strip() for name in parts.split(",")))
     loaded = load_model(model, model_settings(model, settings, areas, surface), {} if drive is None else {"drive": drive})
     spec = loaded.network(n_scaling, k_scaling)
     reference = None

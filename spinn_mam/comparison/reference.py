@@ -146,7 +146,7 @@ class ReferenceStatistics:
             document = _Document.model_validate_json(path.read_bytes())
             content = table.read_bytes()
         except OSError as error:
-            raise DocumentError(str(path), "", f"no readable reference statistics ({error}); {again}") from error
+            raise DocumentError(str(path), "", f"no readable reference statistics ({error.strerror}: {error.filename}); {again}") from error
         except pydantic.ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])

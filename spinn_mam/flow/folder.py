@@ -33,13 +33,7 @@ def check_folder(folder: Path, stages: Sequence[str]) -> None:
     UsageError
         If it is a file, holds other people's things, or cannot be written.
     """
-    there = _nearest(folder)
-    if not there.is_dir():
-        what = "is a file" if there == folder else f"cannot be made: {there} is a file"
-        raise UsageError(f"--out {folder}: {what}; name a new folder, or one that an earlier run made")
-    if not os.access(there, os.R_OK | os.W_OK | os.X_OK):
-        raise UsageError(f"--out {folder}: no permission to write in {there}; name another folder")
-    if there != folder:
+    if not check_place(folder):
         return
     found = sorted(entry.name for entry in folder.iterdir())
     ours = {LOCK, *FILES}
@@ -48,6 +42,23 @@ def check_folder(folder: Path, stages: Sequence[str]) -> None:
             f"--out {folder}: not empty and no run folder (it holds {', '.join(found[:3])}{' ...' if len(found) > 3 else ''}); "
             "name a new or empty folder, or one that an earlier run made"
         )
+
+
+def check_place(folder: Path) -> bool:
+    """Refuse a folder that could not be written, without touching it, and return whether it is there.
+
+    Raises
+    ------
+    UsageError
+        If it is a file, cannot be made or cannot be written.
+    """
+    there = _nearest(folder)
+    if not there.is_dir():
+        what = "is a file" if there == folder else f"cannot be made: {there} is a file"
+        raise UsageError(f"--out {folder}: {what}; name a new folder, or one that an earlier run made")
+    if not os.access(there, os.R_OK | os.W_OK | os.X_OK):
+        raise UsageError(f"--out {folder}: no permission to write in {there}; name another folder")
+    return there == folder
 
 
 def check_file(flag: str, path: Path) -> None:

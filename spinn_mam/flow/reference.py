@@ -13,7 +13,7 @@ from spinn_mam.comparison import build_reference_statistics
 from spinn_mam.comparison.reference import FORMAT
 from spinn_mam.comparison.thresholds import MIN_SEEDS
 from spinn_mam.errors import DoesNotFitError, UsageError
-from spinn_mam.flow.folder import check_file
+from spinn_mam.flow.folder import check_file, check_place
 from spinn_mam.flow.settings import RunSettings, one_of
 from spinn_mam.flow.stages import make_backend
 from spinn_mam.nest_reference.ensemble import run_ensemble, run_in_nest
@@ -23,6 +23,10 @@ from spinn_mam.recording import Recording
 
 #: What can make an ensemble, with the packages that its runs depend on beside this one.
 MAKERS = {"nest": ("nest-simulator",), "emulator": ()}
+
+
+#: More are a slip of the keyboard.
+MOST_SEEDS = 1000
 
 
 def read_seeds(text: str) -> list[int]:
@@ -40,9 +44,11 @@ def read_seeds(text: str) -> list[int]:
     """
     first, dash, last = text.partition("-")
     try:
-        found = list(range(int(first), int(last) + 1)) if dash else [int(part) for part in text.split(",")]
+        found = list(range(int(first), min(int(last), int(first) + MOST_SEEDS) + 1)) if dash else [int(part) for part in text.split(",")]
     except ValueError:
         found = []
+    if len(found) > MOST_SEEDS:
+        raise UsageError(f"--seeds {text}: at most {MOST_SEEDS:,} seeds; some ten give the spread")
     if not found or min(found) < 1 or max(found) >= 2**32 or len(set(found)) != len(found):
         raise UsageError(f"--seeds {text}: give different seeds of 1 to 2^32 - 1, such as 1-5 or 1,4,7")
     return found
@@ -80,6 +86,7 @@ def make_reference(
     if write.suffix != ".json":
         raise UsageError(f"--write {write}: reference statistics are a .json document: name one")
     check_file("--write", write)
+    check_place(folder)
     _, spec = settings.load()
     _check_there(write, spec)
     config = RunConfig(settings.t_sim, settings.warm_up, seeds[0], settings.threads, "law" if settings.backend == "nest" else "shared")

@@ -34,6 +34,7 @@ from spinn_mam.models.theory import (
     with_kappa,
 )
 from spinn_mam.models.theory.fixed_points import newton
+from spinn_mam.models.theory.scan import with_chi
 from spinn_mam.models.theory.stabilise import HIGHEST_KAPPA, TARGET_KAPPA, changeable, stabilising_step, with_weights_everywhere
 from spinn_mam.network.spec import FloatArray, NetworkSpec
 from spinn_mam.provenance import command_line
@@ -198,11 +199,16 @@ def show_theory(
     Raises
     ------
     UsageError
-        If there is no such part, the folder cannot be made, or it holds the theory of another network.
+        If there is no such part or it is of several areas only, the folder cannot be made, or it holds the theory of another network.
     """
     for name in parts:
         if name not in PARTS:
             raise UsageError(f"--parts {name}: use one or more of {', '.join(PARTS)}, with commas")
+    if starts < 0:
+        raise UsageError(f"--starts {starts} is out of range: it must be 1 or more, or 0 for the state that silence leads to alone")
+    network = MeanField.of(spec)
+    if "chi" in parts:
+        with_chi(network, 1.0)  # raises if there are no several areas
     head = {"format": FORMAT, "model": spec.model, "network_digest": spec.digest()}
     earlier: dict[str, Any] = {}
     if out is not None:  # before what may take minutes
@@ -213,7 +219,6 @@ def show_theory(
             raise UsageError(f"--out {out}: cannot be made ({error.strerror}); name another folder") from None
     elif "stabilise" in parts:
         reporter.said("without --out the stabilised in-degrees are only summed up, not kept: --out DIR keeps their table")
-    network = MeanField.of(spec)
     if reference is not None and np.array_equal(reference, network.in_degrees):
         reference = None  # the network itself, which says nothing of it
     shown = Shown(spec, network, starts, seed, reference, reporter)

@@ -139,9 +139,9 @@ def _too_small(problem: PlacementProblem, cores: list[int], sdram: list[int], pl
     boards = max(-(-total_cores // max(int(per_board_cores), 1)), -(-total_sdram // max(int(per_board_sdram), 1)), machine.n_boards + 1)
     mib = 1 / 2**20
     message = (
-        f"{total_cores} cores and {total_sdram * mib:.1f} MiB of SDRAM needed, {have_cores} cores and {have_sdram * mib:.1f} MiB there: "
-        f"{placed} of {n_groups} groups of cores found a chip, the next takes {cores[0]} cores and {sdram[0] * mib:.1f} MiB on one chip. "
-        f"Use at least {boards} boards (now {machine.n_boards}), or another number of neurons a core."
+        f"{total_cores:,} cores and {total_sdram * mib:,.1f} MiB of SDRAM needed, {have_cores:,} cores and {have_sdram * mib:,.1f} MiB there: "
+        f"{placed:,} of {n_groups:,} groups of cores found a chip, the next takes {cores[0]} cores and {sdram[0] * mib:.1f} MiB on one chip. "
+        f"Use at least {boards:,} boards (now {machine.n_boards:,}), or another number of neurons a core."
     )
     biggest_cores, biggest_sdram = int(machine.n_cores.max(initial=0)), int(machine.sdram_bytes.max(initial=0))
     excess = max(

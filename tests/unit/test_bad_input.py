@@ -9,6 +9,7 @@ import itertools
 import json
 import math
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -120,7 +121,7 @@ def run(finished: Path, tmp_path: Path) -> Path:
         (("pd14", "--threads", "-1"), "--threads -1 is out of range: it must be 1 to 1024"),
         (("pd14", "--neurons-per-core", "-1"), "--neurons-per-core -1 is out of range: it must be 1 to 256"),
         (("pd14", "--time-scale-factor", "0"), "--time-scale-factor 0 is out of range: it must be above 0"),
-        (("pd14", "--reference", "nowhere.json"), "nowhere.json: no readable reference statistics"),
+        (("pd14", "--reference", "nowhere.json"), "nowhere.json: no readable reference statistics (No such file or directory: nowhere.json); fetch"),
     ],
 )
 @pytest.mark.parametrize("dry", [False, True], ids=["run", "dry"])
@@ -264,7 +265,7 @@ def test_a_machine_too_small_says_what_is_missing_and_what_would_do(invoke: Invo
             code, out, err = invoke("run", "pd14", *arguments, *flags)
             assert code == 3
             assert "cores" in err
-            assert "of SDRAM needed" in err
+            assert re.search(r"\d,\d{3} cores and \d{1,3}(,\d{3})*\.\d MiB of SDRAM needed", err)
             assert f"Use at least {boards} boards (now 1)" in err
             assert "03 simulation" not in out
     assert sorted(p.name for p in tmp_path.iterdir()) == ["kept"]

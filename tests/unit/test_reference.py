@@ -102,6 +102,7 @@ def test_a_seed_that_leaves_no_recording_is_named(tmp_path: Path) -> None:
         (("--seeds", "a"), "--seeds a: give different seeds"),
         (("--backend", "spinnaker"), "--backend spinnaker: use one of nest, emulator"),
         (("--n-scaling", "2"), "--n-scaling 2 is out of range"),
+        (("--seeds", "1-99999999"), "--seeds 1-99999999: at most 1,000 seeds"),
         (("--write", "x.npz"), "reference statistics are a .json document"),
     ],
 )
@@ -135,6 +136,17 @@ def test_statistics_that_could_not_be_written_are_refused_before_any_run(
     assert message in err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.json", "notes.json"]
     assert (tmp_path / "notes.json").read_text(encoding="utf-8") == "mine"
+
+
+def test_a_folder_for_recordings_that_cannot_be_is_refused_before_any_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("mine", encoding="utf-8")
+    for out, message in (("file", "--out file: is a file"), ("file/below", "--out file/below: cannot be made: file is a file")):
+        code, said, err = call(monkeypatch, capsys, "reference", *NETWORK, "--backend", "emulator", "--write", "x.json", "--out", out)
+        assert (code, said) == (2, "")
+        assert message in err
 
 
 def test_seeds_are_read() -> None:

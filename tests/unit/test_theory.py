@@ -414,6 +414,22 @@ def test_what_is_in_the_folder_is_kept_or_the_folder_refused(tmp_path: Path, mon
         theory("rates")
 
 
+def test_what_cannot_be_computed_is_known_before_the_parts_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    monkeypatch.setitem(theory_parts.PARTS, "modes", lambda of: done.append("modes"))
+
+    def theory(*arguments: str) -> None:
+        CliRunner().invoke(app, ["theory", "pd14", *arguments], catch_exceptions=False, standalone_mode=False)
+
+    with pytest.raises(UsageError, match="a scan over chi needs several areas"):
+        theory("--parts", "modes,chi")
+    with pytest.raises(UsageError, match="--starts -3 is out of range: it must be 1 or more, or 0 "):
+        theory("--parts", "modes,rates", "--starts", "-3")
+    assert done == []
+    theory("--parts", "modes, modes")
+    assert done == ["modes"]  # named twice, computed once
+
+
 def test_a_network_is_not_compared_with_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = load_model("pd14").network()
     own = MeanField.of(spec).in_degrees

@@ -51,7 +51,8 @@ def recorded_rates(file: str, names: tuple[str, ...]) -> FloatArray:
     try:
         data = json.loads(Path(file).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise DocumentError(file, "", f"no file of rates ({error}): rates.full_scale is '{THEORY}', or a JSON file of rates by population") from None
+        why = error.strerror if isinstance(error, OSError) else error
+        raise DocumentError(file, "", f"no file of rates ({why}): rates.full_scale is '{THEORY}', or a JSON file of rates by population") from None
     found = _by_population(data)
     missing = [name for name in names if name not in found]
     if missing:
