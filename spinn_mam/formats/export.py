@@ -61,6 +61,8 @@ def export_recording(excerpt: Excerpt, path: Path, format_: str) -> Path:
     suffix, write = FILES[format_]
     if path.is_dir():
         raise UsageError(f"--out {path}: is a folder; name a file, such as {path / default_name(format_)}")
+    if path.exists() and path.suffix not in ("", suffix):  # an earlier export is replaced, nothing of another kind
+        raise UsageError(f"--out {path}: is there, and no earlier export by its name (*{suffix}); name another file")
     # the readers and writers of Neo tell formats by the end of the name
     part = path.with_name(f"{path.name}.part{suffix}")
     try:

@@ -191,6 +191,17 @@ def test_what_is_too_much_for_neo_is_refused(run: Recording, tmp_path: Path, mon
     assert not list(tmp_path.iterdir())
 
 
+def test_a_file_that_is_no_export_is_not_written_over(run: Recording, tmp_path: Path) -> None:
+    mine, earlier = tmp_path / "reference.json", tmp_path / "a.pkl"
+    for path in (mine, earlier):
+        path.write_text("mine", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"reference.json: is there, and no earlier export by its name \(\*.pkl\); name another file"):
+        export_recording(Excerpt.of(run), mine, "pickle")
+    assert mine.read_text(encoding="utf-8") == "mine"
+    export_recording(Excerpt.of(run), earlier, "pickle")
+    assert earlier.read_bytes() != b"mine"
+
+
 # ---- potentials ----
 
 
