@@ -101,7 +101,7 @@ def test_too_small_a_machine_says_what_is_missing() -> None:
     with pytest.raises(DoesNotFitError) as caught:
         mapped(load_model("pd14").network(), "spin5", 80)
     message = str(caught.value)
-    assert "1934 cores" in message
+    assert "1,934 cores" in message
     assert "759 cores" in message
     assert "Use at least 3 boards (now 1)" in message
     assert caught.value.exit_code == 3
