@@ -120,7 +120,7 @@ def connectivity_figure(analysis: MultiAreaAnalysis) -> Figure:
     labels = analysis.communities.get("synaptic input", np.zeros(analysis.areas.n, np.int64))
     ranked = np.argsort(labels, kind="stable")
     names = [analysis.areas.names[i] for i in ranked]
-    figure = Figure(figsize=(4.1 * len(there) + 0.4, 5.0), layout="constrained")
+    figure = Figure(figsize=(4.1 * len(there) + 0.4, 5.4), layout="constrained")
     grid = figure.subplots(1, len(there), squeeze=False)[0]
     for axes, (name, matrix) in zip(grid, there.items(), strict=True):
         shown = matrix[np.ix_(ranked, ranked)].copy()

@@ -53,3 +53,9 @@ def test_a_network_that_can_leave_its_state_is_told_of(model):
     assert high_state_lines(model.network()) == []
     # at 0.5 % of the in-degrees theory itself is far from the network: its two low states are nothing to warn of
     assert high_state_lines(model.network(0.005, 0.005)) == []
+
+
+def test_a_network_whose_first_state_is_high_has_no_second_one():
+    network = load_model("mam", ["synapses.g=-10", "areas.simulated=V1,V2,V4,MT,FEF,46"]).network(0.02, 0.2)
+    assert stationary_state(MeanField.of(network)).rates.mean() > 20.0
+    assert high_state_lines(network) == []

@@ -2,6 +2,7 @@
 
 import io
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from spinn_mam.models.mam.areas import POPULATIONS
 from spinn_mam.multi_area.analysis import MultiAreaAnalysis, possible_sources
 from spinn_mam.multi_area.area_spectra import area_spectra
 from spinn_mam.multi_area.areas import find_areas
+from spinn_mam.multi_area.functional_connectivity import Agreement
 from spinn_mam.multi_area.numbers import area_numbers
 from spinn_mam.multi_area.rate_series import RateSeries, area_rates, rate_series
 from spinn_mam.multi_area.temporal_order import temporal_order
@@ -23,7 +25,7 @@ from spinn_mam.multi_area.timescales import timescales
 from spinn_mam.network.spec import Distribution, NetworkSpec, NeuronParameters, Population, Projection
 from spinn_mam.recording import Recording
 from spinn_mam.report import run_figures
-from spinn_mam.report.area_interaction_figures import order_figure, timescales_figure
+from spinn_mam.report.area_interaction_figures import connectivity_figure, order_figure, timescales_figure
 from spinn_mam.report.multi_area_figures import raster_areas, rates_map_figure
 from spinn_mam.report.run_figures import AREA_FIGURES, Shown, unavailable
 from spinn_mam.report.run_report import figures_missing
@@ -274,3 +276,24 @@ def test_a_recording_of_very_many_spikes_is_analysed_in_part():
         assert run_figures.analysed_ms(full) == 200.0
         patch.setattr(run_figures, "MOST_ANALYSED_SPIKES", 7_000)
         assert run_figures.analysed_ms(full) == 7.0
+
+
+@pytest.mark.parametrize("bold", [False, True])
+def test_titles_of_connectivity_are_inside_the_figure(bold):
+    names = [f"A{k}" for k in range(32)]
+    matrix = np.eye(32)
+    agreement = Agreement(0.2, 0.01, 496)
+    analysis = SimpleNamespace(
+        connectivity=matrix,
+        bold_connectivity=matrix if bold else None,
+        measured_connectivity=matrix,
+        communities={},
+        areas=SimpleNamespace(n=32, names=names),
+        agreements={"synaptic input": agreement, "BOLD": agreement, "structure": agreement},
+    )
+    figure = connectivity_figure(analysis)
+    figure.canvas.draw()
+    panels = [axes for axes in figure.axes if axes.get_title()]
+    assert len(panels) == 2 + bold
+    for axes in panels:
+        assert axes.title.get_window_extent().y1 <= figure.bbox.y1

@@ -57,7 +57,7 @@ class HighState:
 
 
 def high_state(field: MeanField) -> HighState | None:
-    """Look for a high state; None if excitation leads back to the state that silence leads to.
+    """Look for a high state; None if excitation leads back to the state that silence leads to, or that one is high itself.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def high_state(field: MeanField) -> HighState | None:
 
     high = end(np.where(excitatory, START, 0.0))
     middle = (low + high) @ weights / 2
-    if not np.isfinite(middle) or high @ weights < HIGH:
+    if not np.isfinite(middle) or high @ weights < HIGH or low @ weights >= HIGH:
         return None
     falls, leaves = 0.0, 1.0
     for _ in range(BISECTIONS):
