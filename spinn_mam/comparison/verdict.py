@@ -163,7 +163,8 @@ def compare_windows(candidate: Window, seeds: tuple[Window, ...], protocol: Prot
     level = (false_alarm / 2 if many else false_alarm) / max(1, n_rows)
     rows = [row for table in tables for row in table.rows([p.name for p in candidate], level)]
     if many:
-        rows += [overall_row(statistic, candidate, seeds, false_alarm / 2 / len(OVERALL)) for statistic in OVERALL]
+        n_deciding = sum(not of.undecided for of in OVERALL.values())
+        rows += [overall_row(statistic, candidate, seeds, false_alarm / 2 / n_deciding) for statistic in OVERALL]
     return Comparison(protocol.name, candidate[0].duration_ms, false_alarm, tuple(rows), candidate, seeds)
 
 

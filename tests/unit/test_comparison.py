@@ -288,13 +288,13 @@ def of_many(seed: int, factors: float | np.ndarray = 1.0) -> Recording:
     return Recording(names, [100] * 60, 0.1, 1, 10_001, spikes // 10_000 + 1, (spikes % 10_000).astype(np.int32))
 
 
-def of_many_with(seed: int, jitter: float, common: float) -> Recording:
-    """Of sixty populations at 10 spikes/s: trains that lose their clock by ``jitter`` (1: Poisson), with a share of spikes in common in each."""
+def of_many_with(seed: int, jitter: float, common: float, n_common: int = 60) -> Recording:
+    """Of sixty populations at 10 spikes/s: trains that lose their clock by ``jitter`` (1: Poisson), with a share of spikes in common in some."""
     rng = np.random.default_rng(seed)
     spikes = []
     for k in range(60):
         at = np.cumsum(100.0 * ((1.0 - jitter) + jitter * rng.exponential(size=(100, 25))), axis=1) + rng.uniform(-200.0, 0.0, (100, 1))
-        shared = rng.random(at.shape) < common
+        shared = rng.random(at.shape) < common * (k < n_common)
         at[shared] = rng.choice(rng.uniform(0.0, 1000.0, 10), at.shape)[shared]
         neuron, column = np.nonzero((at >= 0.0) & (at < 1000.0))
         spikes.append(np.unique(np.floor(at[neuron, column] * 10).astype(np.int64) * 10_000 + 100 * k + neuron))
@@ -302,16 +302,24 @@ def of_many_with(seed: int, jitter: float, common: float) -> Recording:
     return Recording([f"V{k // 8}-{k % 8}" for k in range(60)], [100] * 60, 0.1, 1, 10_001, every // 10_000 + 1, (every % 10_000).astype(np.int32))
 
 
-@pytest.mark.parametrize(("jitter", "common", "failing"), [(1.0, 0.0, set()), (0.85, 0.0, {"rms_lvr"}), (1.0, 0.12, {"rms_correlation"})])
+@pytest.mark.parametrize(("jitter", "common", "failing"), [(1.0, 0.0, set()), (0.85, 0.0, {"rms_lvr"}), (1.0, 0.12, {"median_correlation"})])
 def test_irregularity_and_correlations_of_many_populations_are_judged(jitter: float, common: float, failing: set[str], tmp_path: Path) -> None:
     reference = build_reference_statistics([of_many_with(seed, 1.0, 0.0) for seed in range(4)], range(4))
     run = of_many_with(9, jitter, common)
     rows = {row.statistic: row for row in compare(run, reference).rows if row.population == "all"}
-    assert {name for name in ("rms_lvr", "rms_correlation") if not rows[name].passed} == failing
-    assert not any(row.weak for row in rows.values())
+    assert {name for name in ("rms_lvr", "median_correlation") if not rows[name].passed} == failing
+    assert {name for name, row in rows.items() if row.weak} == {"rms_correlation"}
     reference.save(tmp_path / "r.json")
     again = ReferenceStatistics.load(tmp_path / "r.json")
     assert compare(run, again).rows == compare(run, reference).rows
+
+
+def test_a_few_populations_that_leave_their_state_for_a_moment_do_not_fail_the_run() -> None:
+    reference = build_reference_statistics([of_many_with(seed, 1.0, 0.0) for seed in range(4)], range(4))
+    rows = {row.statistic: row for row in compare(of_many_with(9, 1.0, 0.12, n_common=6), reference).rows if row.population == "all"}
+    assert rows["median_correlation"].passed
+    assert not rows["rms_correlation"].passed
+    assert "a few areas leave their state" in rows["rms_correlation"].note
 
 
 def test_a_reference_without_irregularity_and_correlations_says_so() -> None:
@@ -321,7 +329,7 @@ def test_a_reference_without_irregularity_and_correlations_says_so() -> None:
     made = build_reference_statistics([of_many(seed) for seed in range(3)], range(3))
     old = dataclasses.replace(made, statistics=tuple(tuple(tuple(map(without, w)) for w in seed) for seed in made.statistics))
     rows = {row.statistic: row for row in compare(of_many(9), old).rows if row.population == "all"}
-    assert {name for name, row in rows.items() if row.weak and "made without" in row.note} == {"rms_lvr", "rms_correlation"}
+    assert {name for name, row in rows.items() if row.weak and "made without" in row.note} == {"rms_lvr", "median_correlation", "rms_correlation"}
 
 
 def test_many_populations_are_judged_together_where_each_alone_says_little() -> None:
