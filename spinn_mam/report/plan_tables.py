@@ -45,7 +45,7 @@ def plan_notes(plan: Plan) -> list[str]:
         f"Links a spike crosses: the bound for the placement times {low:g} to {high:g}. Time scale: mean load of the busiest core at the expected"
         f" rates ({plan.spec.expected_rates_source}), delay extension cores not counted.",
         "Energy: boards, frames, awake cores and spikes of the run phase; mapping, loading, reading back and the host are not in it. Never measured.",
-        f"Hosts: times on {PROCESSOR}, wrong by a factor of {TIME_FACTOR:g} each way.",
+        f"Hosts: times on {PROCESSOR}, wrong by a factor of {TIME_FACTOR:g} each way; networks of 8 to 18 GB took up to five times as long.",
     ]
     for layout, p in plan.layouts.items():
         if p.energy.why_not_per_event is not None:
